@@ -1,0 +1,104 @@
+/**
+ * Settings: flags win over the environment, the environment over `.env`. Everything is checked at
+ * once, and every problem names its variable.
+ */
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { BalancectlError } from "./errors.ts";
+
+/** One settings table: variable, rule, default and meaning. `.env.example` is checked against it. */
+const wholeNumber = (min: number, max: number, fallback: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`)
+    .default(fallback);
+
+const settings = z.object({
+  HOST: z.string().default("127.0.0.1"),
+  PORT: wholeNumber(0, 65_535, 3000),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, "must be a URL that begins with postgres:// or postgresql://")
+    .refine((url) => URL.canParse(url), "must be a valid URL, like postgres://user:pw@host:5432/db")
+    .optional(),
+  BALANCECTL_DATA_DIR: z.string().optional(),
+  LOG_LEVEL: z
+    .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], {
+      error: "must be one of fatal, error, warn, info, debug, trace, silent",
+    })
+    .default("info"),
+  // 500: beyond it a batch gains little and one slow commit delays more callers (ARCHITECTURE.md).
+  BALANCECTL_BATCH_SIZE_MAX: wholeNumber(1, 5_000, 500),
+  // 20,000: the headline run (10,000 at once) fits twice.
+  BALANCECTL_WAITING_MAX: wholeNumber(1, 1_000_000, 20_000),
+  BALANCECTL_LANES: wholeNumber(1, 64, 4),
+  BALANCECTL_READ_CONNECTIONS_MAX: wholeNumber(1, 200, 8),
+  BALANCECTL_LOCK_TIMEOUT_MS: wholeNumber(1, 600_000, 2_000),
+  BALANCECTL_STATEMENT_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),
+  BALANCECTL_BODY_BYTES_MAX: wholeNumber(64, 10_000_000, 100_000),
+  BALANCECTL_DRAIN_TIMEOUT_MS: wholeNumber(0, 600_000, 10_000),
+});
+
+export type SettingName = keyof typeof settings.shape;
+export const settingNames = Object.keys(settings.shape) as SettingName[];
+
+/** Times in milliseconds, sizes in bytes. `databaseUrl` absent means the embedded PostgreSQL. */
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  readonly databaseUrl: string | undefined;
+  readonly dataDir: string;
+  readonly logLevel: z.output<typeof settings>["LOG_LEVEL"];
+  readonly batchSizeMax: number;
+  readonly waitingMax: number;
+  readonly lanes: number;
+  readonly readConnectionsMax: number;
+  readonly lockTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  readonly bodyBytesMax: number;
+  readonly drainTimeoutMs: number;
+}
+
+/**
+ * Reads the settings out of `env`; an empty variable counts as not set.
+ * @throws BalancectlError CONFIG_INVALID, one line for every variable that is wrong.
+ */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(
+    settingNames.filter((name) => env[name]).map((name) => [name, env[name]]),
+  );
+  const result = settings.safeParse(given);
+  if (!result.success) {
+    const problems = result.error.issues.map((issue) => {
+      const name = String(issue.path[0]);
+      const shown = name === "DATABASE_URL" ? "" : ` (it is ${JSON.stringify(env[name])})`;
+      return `${name} ${issue.message}${shown}`;
+    });
+    throw new BalancectlError("CONFIG_INVALID", problems.join("\n"));
+  }
+  const s = result.data;
+  return Object.freeze({
+    host: s.HOST,
+    port: s.PORT,
+    databaseUrl: s.DATABASE_URL,
+    dataDir: s.BALANCECTL_DATA_DIR ?? defaultDataDir(env),
+    logLevel: s.LOG_LEVEL,
+    batchSizeMax: s.BALANCECTL_BATCH_SIZE_MAX,
+    waitingMax: s.BALANCECTL_WAITING_MAX,
+    lanes: s.BALANCECTL_LANES,
+    readConnectionsMax: s.BALANCECTL_READ_CONNECTIONS_MAX,
+    lockTimeoutMs: s.BALANCECTL_LOCK_TIMEOUT_MS,
+    statementTimeoutMs: s.BALANCECTL_STATEMENT_TIMEOUT_MS,
+    bodyBytesMax: s.BALANCECTL_BODY_BYTES_MAX,
+    drainTimeoutMs: s.BALANCECTL_DRAIN_TIMEOUT_MS,
+  });
+}
+
+/** Root's home is closed to the user PostgreSQL must run as, so root keeps its data below /var/lib. */
+function defaultDataDir(env: Readonly<Record<string, string | undefined>>): string {
+  if (process.getuid?.() === 0) return "/var/lib/balancectl";
+  return join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "balancectl");
+}

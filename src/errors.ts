@@ -1,0 +1,50 @@
+/**
+ * The one error class and its code table. Codes are the contract: HTTP maps each to a status, the
+ * CLI to an exit code, and nothing in the program ever looks at a message to tell errors apart.
+ */
+
+/** Every code an answer can carry, with the text used where nothing more exact is known. */
+export const errorMessages = {
+  INVALID_REQUEST: "The request is not valid",
+  INVALID_JSON: "The request body is not valid JSON",
+  FORBIDDEN_ORIGIN: "Requests from another web origin are refused",
+  USER_NOT_FOUND: "User not found",
+  ROUTE_NOT_FOUND: "There is nothing at this path",
+  METHOD_NOT_ALLOWED: "This path does not answer to this method",
+  USER_EXISTS: "A user with this id exists already",
+  PAYLOAD_TOO_LARGE: "The request body is too large",
+  UNSUPPORTED_MEDIA_TYPE: "The request body must be JSON, sent as application/json",
+  INSUFFICIENT_FUNDS: "Insufficient funds for this operation",
+  BALANCE_LIMIT_EXCEEDED: "The balance would exceed 9007199254740991",
+  OVERLOADED: "Too many requests are waiting; nothing was changed, try again later",
+  DATABASE_UNAVAILABLE: "The database did not answer",
+  INTERNAL: "Internal error",
+  CONFIG_INVALID: "The settings are not valid",
+  EMBEDDED_UNAVAILABLE: "The embedded PostgreSQL cannot run here",
+  SCHEMA_OUTDATED: "The database schema is older than this program",
+  SCHEMA_TOO_NEW: "The database schema is newer than this program",
+  MIGRATION_FAILED: "A migration failed and was rolled back",
+  SERVER_FAILED: "The server could not start",
+} as const;
+
+export type ErrorCode = keyof typeof errorMessages;
+
+/**
+ * A failure with a code that callers can act on. `message` is written for people: what was wrong
+ * and what to do. `cause` keeps the underlying error for the log.
+ */
+export class BalancectlError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string = errorMessages[code], options?: ErrorOptions) {
+    super(message, options);
+    this.name = "BalancectlError";
+    this.code = code;
+  }
+}
+
+/** The error as a BalancectlError: itself if it is one, otherwise INTERNAL with it as the cause. */
+export function asBalancectlError(error: unknown): BalancectlError {
+  if (error instanceof BalancectlError) return error;
+  return new BalancectlError("INTERNAL", undefined, { cause: error });
+}
