@@ -35,6 +35,7 @@ const settings = z.object({
   // 20,000: the headline run (10,000 at once) fits twice.
   BALANCECTL_WAITING_MAX: wholeNumber(1, 1_000_000, 20_000),
   BALANCECTL_LANES: wholeNumber(1, 64, 4),
+  BALANCECTL_ALLOWED_HOSTS: z.string().default(""),
   BALANCECTL_READ_CONNECTIONS_MAX: wholeNumber(1, 200, 8),
   BALANCECTL_LOCK_TIMEOUT_MS: wholeNumber(1, 600_000, 2_000),
   BALANCECTL_STATEMENT_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),
@@ -51,6 +52,8 @@ export interface Config {
   readonly port: number;
   readonly databaseUrl: string | undefined;
   readonly dataDir: string;
+  /** Host names, beside the loopback ones, that a server on loopback answers for. */
+  readonly allowedHosts: readonly string[];
   readonly logLevel: z.output<typeof settings>["LOG_LEVEL"];
   readonly batchSizeMax: number;
   readonly waitingMax: number;
@@ -85,6 +88,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     port: s.PORT,
     databaseUrl: s.DATABASE_URL,
     dataDir: s.BALANCECTL_DATA_DIR ?? defaultDataDir(env),
+    allowedHosts: s.BALANCECTL_ALLOWED_HOSTS.toLowerCase()
+      .split(/[\s,]+/)
+      .filter(Boolean),
     logLevel: s.LOG_LEVEL,
     batchSizeMax: s.BALANCECTL_BATCH_SIZE_MAX,
     waitingMax: s.BALANCECTL_WAITING_MAX,

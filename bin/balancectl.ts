@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+/** The process: argv, environment and signals in, exit code out. Nothing below touches them. */
+import { fileURLToPath } from "node:url";
+import { run } from "../src/cli/program.ts";
+
+const stopping = new AbortController();
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => {
+    // The first asks, the second insists.
+    if (stopping.signal.aborted) process.exit(1);
+    stopping.abort(new Error(`stopped by ${signal}`));
+  });
+}
+// Started by another process over a channel: when it is gone, nobody is left to say stop.
+process.on("disconnect", () => stopping.abort(new Error("the parent process is gone")));
+// A reader that has seen enough, like head, is no error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === "EPIPE" ? 0 : 1);
+});
+
+try {
+  process.loadEnvFile();
+} catch (error) {
+  if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+}
+
+process.exitCode = await run({
+  argv: process.argv.slice(2),
+  env: process.env,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  stopping: stopping.signal,
+  script: fileURLToPath(import.meta.url),
+});
+// A channel to a parent would keep the process alive.
+if (process.connected) process.disconnect();

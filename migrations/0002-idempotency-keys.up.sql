@@ -1,0 +1,26 @@
+-- What became of each write that carried an Idempotency-Key, stored by the transaction of the write.
+
+CREATE TABLE idempotency_keys (
+  -- The user whose key it is; 0 is the scope of user creation.
+  user_id     bigint NOT NULL,
+  key         text NOT NULL,
+  -- Tells the same request from another one that reuses the key.
+  fingerprint text NOT NULL,
+  kind        text NOT NULL,
+  -- NULL: applied. Otherwise the code of the refusal, which stays refused under this key.
+  refusal     text,
+  amount      bigint,
+  balance     bigint,
+  version     bigint,
+  -- The transfer or hold; for a creation, the user's id.
+  operation_id    uuid,
+  created_user_id bigint,
+  -- Which leg of an all-or-none batch of transfers was refused, from 1.
+  refused_leg     integer,
+  created_at  timestamptz NOT NULL,
+  PRIMARY KEY (user_id, key),
+  CONSTRAINT idempotency_keys_key_length CHECK (length(key) BETWEEN 1 AND 255)
+);
+
+-- Finds the keys that are past their time.
+CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);

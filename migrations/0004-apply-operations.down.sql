@@ -1,0 +1,1 @@
+DROP FUNCTION apply_operations;

@@ -1,0 +1,1 @@
+DROP FUNCTION version_at;

@@ -1,0 +1,24 @@
+/** Parsers of arguments and options; commander shows their messages and ends with exit code 2. */
+import { InvalidArgumentError } from "commander";
+
+/** A whole number as people type it: digits, with a minus sign where `min` allows one. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^[+-]?\d+$/.test(text) && Number.isSafeInteger(value) && value >= min && value <= max) {
+      return value;
+    }
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}
+
+export const userId = wholeNumber(1, Number.MAX_SAFE_INTEGER);
+export const positiveAmount = wholeNumber(1, Number.MAX_SAFE_INTEGER);
+export const balance = wholeNumber(0, Number.MAX_SAFE_INTEGER);
+
+/** A change of a balance: not 0. */
+export function signedAmount(text: string): number {
+  const value = wholeNumber(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)(text);
+  if (value === 0) throw new InvalidArgumentError("It must not be 0.");
+  return value;
+}

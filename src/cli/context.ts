@@ -1,0 +1,18 @@
+import type { Config } from "../config.ts";
+import type { Output, Streams } from "./output.ts";
+
+/** What bin/ hands in: the process, without anybody below touching it. */
+export interface Process extends Streams {
+  readonly argv: readonly string[];
+  /** Aborted when the process is asked to stop (Ctrl-C, SIGTERM, a parent that is gone). */
+  readonly stopping: AbortSignal;
+  /** The script to run for another balancectl. */
+  readonly script: string;
+}
+
+/** What a command works with. */
+export interface Context extends Process {
+  readonly output: Output;
+  /** Checked settings; values from flags stand in for variables. */
+  readonly loadConfig: (flags?: Readonly<Record<string, string | undefined>>) => Promise<Config>;
+}

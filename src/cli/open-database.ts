@@ -1,0 +1,67 @@
+/** From settings to a database that is there and has the schema. */
+import type { Config } from "../config.ts";
+import { openEmbeddedPostgres } from "../database/embedded.ts";
+import { ensureDatabase, migrateUp, schemaStatus } from "../database/migrator.ts";
+import { BalancectlError } from "../errors.ts";
+
+export interface OpenedDatabase {
+  readonly url: string;
+  /** Which database, for people: never the password. */
+  readonly label: string;
+  close(): Promise<void>;
+}
+
+/** The database that the settings name; without DATABASE_URL the embedded PostgreSQL. */
+export async function openDatabase(
+  config: Config,
+  signal: AbortSignal,
+  onProgress: (text: string) => void,
+): Promise<OpenedDatabase> {
+  const { databaseUrl, dataDir } = config;
+  if (databaseUrl !== undefined) {
+    return { url: databaseUrl, label: databaseLabel(databaseUrl), close: async () => {} };
+  }
+  const embedded = await openEmbeddedPostgres({ dataDir, onProgress, signal });
+  const { port } = new URL(embedded.url);
+  return {
+    url: embedded.url,
+    label: `embedded PostgreSQL in ${dataDir} (127.0.0.1:${port})`,
+    close: embedded.close,
+  };
+}
+
+/** Host and name of the database in a URL, without who connects and how. */
+export function databaseLabel(url: string): string {
+  const { hostname, port, pathname } = new URL(url);
+  return `PostgreSQL ${decodeURIComponent(pathname.slice(1))} at ${hostname || "localhost"}:${port || "5432"}`;
+}
+
+/**
+ * Brings the schema up to date, or, when `migrate` is false, insists that it is.
+ * @returns the names that were applied and the latest name
+ * @throws BalancectlError SCHEMA_OUTDATED, SCHEMA_TOO_NEW and what the migrator throws
+ */
+export async function prepareSchema(
+  url: string,
+  migrate: boolean,
+): Promise<{ applied: string[]; latest: string }> {
+  let applied: string[] = [];
+  if (migrate) {
+    await ensureDatabase(url);
+    applied = (await migrateUp(url)).done;
+  }
+  const status = await schemaStatus(url);
+  if (status.unknown.length > 0) {
+    throw new BalancectlError(
+      "SCHEMA_TOO_NEW",
+      `The database has migrations that this version of balancectl does not know: ${status.unknown.join(", ")}. Use the newer balancectl`,
+    );
+  }
+  if (status.pending.length > 0) {
+    throw new BalancectlError(
+      "SCHEMA_OUTDATED",
+      `The schema of ${databaseLabel(url)} lacks ${status.pending.join(", ")}: run \`balancectl migrate\` first`,
+    );
+  }
+  return { applied, latest: status.applied.at(-1) ?? "" };
+}

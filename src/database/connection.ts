@@ -1,0 +1,72 @@
+/**
+ * Two pools on one database. Sequelize has the reads; the write lanes have a pg pool of their own,
+ * so that a flood of reads never keeps a change of a balance waiting for a connection.
+ */
+import pg from "pg";
+import { Sequelize } from "sequelize";
+import type { Config } from "../config.ts";
+import { defineModels, type Models } from "./models.ts";
+
+export interface Database {
+  readonly sequelize: Sequelize;
+  readonly models: Models;
+  /** One connection a lane. */
+  readonly writers: pg.Pool;
+  close(): Promise<void>;
+}
+
+type ConnectionBounds = Pick<
+  Config,
+  "lanes" | "readConnectionsMax" | "lockTimeoutMs" | "statementTimeoutMs"
+>;
+
+/** Opens nothing yet: connections are made when first needed. */
+export function connectDatabase(url: string, bounds: ConnectionBounds): Database {
+  const shared = {
+    application_name: "balancectl",
+    keepAlive: true,
+    connectionTimeoutMillis: 5_000,
+    lock_timeout: bounds.lockTimeoutMs,
+    statement_timeout: bounds.statementTimeoutMs,
+    // Only for a server that no longer answers at all; the server's own timeout comes first.
+    query_timeout: bounds.statementTimeoutMs + 5_000,
+  };
+  const sequelize = new Sequelize(url, {
+    dialect: "postgres",
+    dialectModule: { ...pg, types: exactTypes },
+    dialectOptions: shared,
+    logging: false,
+    pool: { max: bounds.readConnectionsMax, acquire: 10_000, idle: 30_000 },
+  });
+  const writers = new pg.Pool({
+    ...shared,
+    connectionString: url,
+    max: bounds.lanes,
+    idleTimeoutMillis: 0,
+    types: exactTypes,
+  });
+  // A connection that dies while idle is replaced by the pool; unheard, its error would end the process.
+  writers.on("error", () => {});
+  return {
+    sequelize,
+    models: defineModels(sequelize),
+    writers,
+    close: async () => {
+      await Promise.all([sequelize.close(), writers.end()]);
+    },
+  };
+}
+
+/** bigint comes as a number: every bigint in the schema is a safe integer by CHECK. */
+export const exactTypes: pg.CustomTypesConfig = {
+  getTypeParser(oid, format) {
+    if (oid === pg.types.builtins.INT8 && format !== "binary") return parseSafeInteger;
+    return pg.types.getTypeParser(oid, format);
+  },
+};
+
+function parseSafeInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is beyond 2^53 - 1`);
+  return value;
+}

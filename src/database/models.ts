@@ -1,0 +1,76 @@
+/** Sequelize models: for reading. Every change goes through the database function instead. */
+import { DataTypes, type Model, type ModelStatic, type Sequelize } from "sequelize";
+
+export interface UserRow {
+  id: number;
+  balance: number;
+  held: number;
+  version: number;
+  nextExpiryAt: Date | null;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export const entryKinds = [
+  "opening",
+  "adjustment",
+  "transfer",
+  "hold",
+  "release",
+  "capture",
+  "void",
+  "expiry",
+] as const;
+export type EntryKind = (typeof entryKinds)[number];
+
+export interface EntryRow {
+  userId: number;
+  version: number;
+  amount: number;
+  balance: number;
+  kind: EntryKind;
+  operationId: string | null;
+  reference: string | null;
+  metadata: Record<string, unknown> | null;
+  createdAt: Date;
+}
+
+export interface Models {
+  readonly User: ModelStatic<Model<UserRow>>;
+  readonly Entry: ModelStatic<Model<EntryRow>>;
+}
+
+export function defineModels(sequelize: Sequelize): Models {
+  const { BIGINT, DATE, JSONB, TEXT, UUID } = DataTypes;
+  const options = { timestamps: false, underscored: true };
+  return {
+    User: sequelize.define<Model<UserRow>>(
+      "User",
+      {
+        id: { type: BIGINT, primaryKey: true },
+        balance: BIGINT,
+        held: BIGINT,
+        version: BIGINT,
+        nextExpiryAt: DATE,
+        createdAt: DATE,
+        updatedAt: DATE,
+      },
+      { ...options, tableName: "users" },
+    ),
+    Entry: sequelize.define<Model<EntryRow>>(
+      "Entry",
+      {
+        userId: { type: BIGINT, primaryKey: true },
+        version: { type: BIGINT, primaryKey: true },
+        amount: BIGINT,
+        balance: BIGINT,
+        kind: TEXT,
+        operationId: UUID,
+        reference: TEXT,
+        metadata: JSONB,
+        createdAt: DATE,
+      },
+      { ...options, tableName: "entries" },
+    ),
+  };
+}

@@ -1,0 +1,44 @@
+/**
+ * A server on localhost can be reached by any web page that the user opens: by name rebinding (the
+ * page's own host name is pointed at 127.0.0.1) and by cross-origin requests. So a server that
+ * listens on loopback answers only for loopback names, and a write that a browser sends from
+ * another origin is refused. There is no CORS: the API is for programs.
+ */
+import type { RequestHandler } from "express";
+import { sendError } from "../answer.ts";
+
+export function guardOrigin(listenHost: string, allowedHosts: readonly string[]): RequestHandler {
+  const names = new Set([...loopbackNames, listenHost.toLowerCase(), ...allowedHosts]);
+  const checkHost = isLoopback(listenHost);
+  return (req, res, next) => {
+    const host = req.headers.host ?? "";
+    if (checkHost && !names.has(withoutPort(host))) {
+      const name = JSON.stringify(withoutPort(host).slice(0, 60));
+      sendError(
+        res,
+        "FORBIDDEN_HOST",
+        `This server does not answer for the host ${name}; BALANCECTL_ALLOWED_HOSTS can add it`,
+      );
+      return;
+    }
+    const { origin } = req.headers;
+    if (origin !== undefined && req.method !== "GET" && req.method !== "HEAD") {
+      if (origin !== `http://${host}` && origin !== `https://${host}`) {
+        sendError(res, "FORBIDDEN_ORIGIN");
+        return;
+      }
+    }
+    next();
+  };
+}
+
+export function isLoopback(host: string): boolean {
+  return loopbackNames.includes(host.toLowerCase()) || host.startsWith("127.");
+}
+
+const loopbackNames = ["localhost", "127.0.0.1", "[::1]", "::1"];
+
+function withoutPort(host: string): string {
+  const colon = host.lastIndexOf(":");
+  return (colon > host.lastIndexOf("]") ? host.slice(0, colon) : host).toLowerCase();
+}

@@ -1,0 +1,90 @@
+import type { Express } from "express";
+import { z } from "zod";
+import { BalancectlError } from "../../errors.ts";
+import {
+  balanceAmount,
+  idNumber,
+  metadata,
+  pageLimit,
+  parseRequest,
+  reference,
+  timeText,
+} from "../../ledger/fields.ts";
+import { balanceAt } from "../../ledger/history.ts";
+import type { User } from "../../ledger/ledger.ts";
+import { opening } from "../../ledger/request.ts";
+import { sendData } from "../answer.ts";
+import { type Api, answeredRefusal, methodNotAllowed, pathId, writeOptions } from "../api.ts";
+import { decodeCursor, encodeCursor } from "../cursor.ts";
+import { entityTag } from "../headers.ts";
+import { readJsonBody } from "../json-body.ts";
+
+const openingBody = z.strictObject({
+  id: idNumber.optional(),
+  balance: balanceAmount.default(0),
+  reference: reference.optional(),
+  metadata: metadata.optional(),
+});
+const listQuery = z.strictObject({ limit: pageLimit, cursor: z.string().optional() });
+const listPosition = z.strictObject({ users: z.literal("id"), after: z.int() });
+const userQuery = z.strictObject({ at: timeText.optional() });
+
+/** POST /api/users, GET /api/users, GET /api/users/:userId. */
+export function userRoutes(app: Express, api: Api): void {
+  const { ledger } = api;
+  app
+    .route("/api/users")
+    .post(async (req, res) => {
+      const { id, balance, ...context } = parseRequest(
+        openingBody,
+        await readJsonBody(req, api.bodyBytesMax),
+        "body",
+      );
+      const options = writeOptions(req, context);
+      const outcome = await ledger.openUser({ id, balance }, options);
+      const userId = outcome.createdUserId ?? id ?? 0;
+      if (answeredRefusal(res, opening(userId, balance, id), outcome)) return;
+      sendData(res, { id: userId, balance }, 201, { Location: `/api/users/${userId}` });
+    })
+    .get(async (req, res) => {
+      const { limit, cursor } = parseRequest(listQuery, req.query, "query");
+      const { after } = cursor === undefined ? { after: 0 } : decodeCursor(cursor, listPosition);
+      const found = await ledger.listUsers(after, limit + 1);
+      const users = found.slice(0, limit);
+      const last = users.at(-1);
+      const nextCursor =
+        found.length > limit && last ? encodeCursor({ users: "id", after: last.id }) : null;
+      if (nextCursor)
+        res.setHeader("Link", `</api/users?limit=${limit}&cursor=${nextCursor}>; rel="next"`);
+      sendData(res, { users: users.map(userView), nextCursor });
+    })
+    .all(methodNotAllowed("GET, HEAD, POST"));
+
+  app
+    .route("/api/users/:userId")
+    .get(async (req, res) => {
+      const userId = pathId(req);
+      const { at } = parseRequest(userQuery, req.query, "query");
+      const user = await ledger.findUser(userId);
+      if (user === null) {
+        throw new BalancectlError("USER_NOT_FOUND", `User ${userId} not found`);
+      }
+      if (at === undefined) {
+        sendData(res, { id: user.id, balance: user.balance }, 200, {
+          ETag: entityTag(user.version),
+        });
+        return;
+      }
+      if (at < user.createdAt) {
+        const since = user.createdAt.toISOString();
+        throw new BalancectlError("USER_NOT_FOUND", `User ${userId} exists only since ${since}`);
+      }
+      const balance = await balanceAt(ledger.database, userId, at);
+      sendData(res, { id: user.id, balance, at: at.toISOString() });
+    })
+    .all(methodNotAllowed("GET, HEAD"));
+}
+
+function userView({ id, balance, held, version, createdAt }: User): object {
+  return { id, balance, held, version, createdAt: createdAt.toISOString() };
+}

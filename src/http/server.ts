@@ -1,0 +1,131 @@
+/** The HTTP server around the app: how it listens, what it bounds, and how it stops. */
+import {
+  createServer,
+  IncomingMessage,
+  type Server,
+  ServerResponse,
+  STATUS_CODES,
+} from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Express } from "express";
+import { BalancectlError, type ErrorCode } from "../errors.ts";
+import { errorBody, statusOf } from "./answer.ts";
+
+export interface HttpServer {
+  /** http://host:port as a client reaches it. */
+  readonly url: string;
+  readonly draining: boolean;
+  /**
+   * Stops accepting, answers what is in flight, closes. After `timeoutMs` what is still open is cut.
+   * @returns whether everything was answered in time
+   */
+  stop(timeoutMs: number): Promise<boolean>;
+}
+
+/** More than the kernel allows by default (net.core.somaxconn): the burst is bounded there, not here. */
+const backlog = 16_384;
+
+/** @throws BalancectlError SERVER_FAILED when the address cannot be had */
+export async function startHttpServer(
+  app: Express,
+  { host, port }: { host: string; port: number },
+): Promise<HttpServer> {
+  const server = createServer(expressClasses(app), app);
+  server.keepAliveTimeout = 65_000;
+  server.headersTimeout = 15_000;
+  server.requestTimeout = 30_000;
+  server.maxHeadersCount = 100;
+  server.on("clientError", answerClientError);
+  let draining = false;
+  // Runs before the app: while draining, each answer is the last on its connection.
+  server.prependListener("request", (_req, res) => {
+    if (draining) res.shouldKeepAlive = false;
+  });
+  await listen(server, host, port);
+  const address = server.address() as AddressInfo;
+  const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return {
+    url: `http://${name}:${address.port}`,
+    get draining() {
+      return draining;
+    },
+    stop: (timeoutMs) => {
+      draining = true;
+      return stop(server, timeoutMs);
+    },
+  };
+}
+
+/**
+ * Express sets the prototype of each request and response, and V8 then gives up on their shapes.
+ * Objects born with that prototype make the call change nothing: about twice the requests a second.
+ * Public discussion: expressjs/express issue 5998. A test watches that the prototypes stay these.
+ */
+function expressClasses(app: Express) {
+  function AppRequest(socket: Socket) {
+    return Reflect.construct(IncomingMessage, [socket], AppRequest);
+  }
+  function AppResponse(req: IncomingMessage, options: unknown) {
+    return Reflect.construct(ServerResponse, [req, options], AppResponse);
+  }
+  AppRequest.prototype = app.request;
+  AppResponse.prototype = app.response;
+  return {
+    IncomingMessage: AppRequest as unknown as typeof IncomingMessage,
+    ServerResponse: AppResponse as unknown as typeof ServerResponse,
+  };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const problem = listenProblems[error.code ?? ""] ?? `cannot be listened on: ${error.message}`;
+      reject(new BalancectlError("SERVER_FAILED", `${host}:${port} ${problem}`, { cause: error }));
+    });
+    server.listen({ host, port, backlog }, resolve);
+  });
+}
+
+const listenProblems: Readonly<Record<string, string>> = {
+  EADDRINUSE: "is in use by another program; choose another port with --port or PORT",
+  EACCES: "needs more rights; choose a port above 1023 with --port or PORT",
+  EADDRNOTAVAIL: "is not an address of this machine; choose another with --host or HOST",
+  ENOTFOUND: "is not a host that can be found; choose another with --host or HOST",
+};
+
+async function stop(server: Server, timeoutMs: number): Promise<boolean> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<"late">((resolve) => {
+    timer = setTimeout(resolve, timeoutMs, "late");
+  });
+  const inTime = (await Promise.race([closed, late])) !== "late";
+  clearTimeout(timer);
+  if (!inTime) {
+    server.closeAllConnections();
+    await closed;
+  }
+  return inTime;
+}
+
+/** What the HTTP parser refuses never becomes a request, so the answer is written by hand. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const code = parserCodes[error.code ?? ""] ?? "INVALID_REQUEST";
+  const body = errorBody(code, code === "INVALID_REQUEST" ? "The request is not HTTP" : undefined);
+  socket.end(
+    `HTTP/1.1 ${statusOf[code]} ${STATUS_CODES[statusOf[code]]}\r\n` +
+      "Content-Type: application/json; charset=utf-8\r\n" +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+const parserCodes: Readonly<Record<string, ErrorCode>> = {
+  HPE_HEADER_OVERFLOW: "HEADERS_TOO_LARGE",
+  ERR_HTTP_REQUEST_TIMEOUT: "REQUEST_TIMEOUT",
+};

@@ -1,0 +1,141 @@
+/** What requests may say. Schemas are data: they validate here and can describe the API elsewhere. */
+import { z } from "zod";
+import { BalancectlError } from "../errors.ts";
+import { balanceMax } from "./operation.ts";
+
+/** Longest metadata, as JSON text in UTF-8. */
+export const metadataBytesMax = 4_096;
+
+const range = (min: number) => `a whole number from ${min} to ${balanceMax}`;
+
+/** A change: a JSON integer, not 0. */
+export const signedAmount = z
+  .int({ error: `must be a whole number other than 0, from -${balanceMax} to ${balanceMax}` })
+  .refine((n) => n !== 0, { error: "must not be 0" });
+
+export const positiveAmount = z
+  .int({ error: `must be ${range(1)}` })
+  .min(1, { error: `must be ${range(1)}` });
+
+export const balanceAmount = z
+  .int({ error: `must be ${range(0)}` })
+  .min(0, { error: `must be ${range(0)}` });
+
+export const idNumber = positiveAmount;
+
+/** An id in a path or a query: plain digits, as printed. */
+export const idText = z
+  .string()
+  .regex(/^[1-9]\d{0,15}$/, { error: `must be ${range(1)}` })
+  .transform(Number)
+  .refine((n) => n <= balanceMax, { error: `must be ${range(1)}` });
+
+/** A moment: RFC 3339 with its offset, like 2026-01-31T12:00:00Z. */
+export const timeText = z.iso
+  .datetime({
+    offset: true,
+    error: "must be an RFC 3339 time with its offset, like 2026-01-31T12:00:00Z",
+  })
+  .transform((text) => new Date(text));
+
+/** Entries or users a page. */
+export const pageLimit = z
+  .string()
+  .regex(/^[1-9]\d{0,3}$/, { error: "must be a whole number from 1 to 1000" })
+  .transform(Number)
+  .refine((n) => n <= 1_000, { error: "must be a whole number from 1 to 1000" })
+  .default(100);
+
+/** Text that people and programs match by: no control characters, no pictographs. */
+const referenceRule = /^[\p{L}\p{M}\p{N}\p{P}\p{Zs}\p{Sm}\p{Sc}\p{Sk}]+$/u;
+export const reference = z
+  .string({ error: "must be a string" })
+  .min(1, { error: "must not be empty" })
+  .max(255, { error: "must have at most 255 characters" })
+  .regex(referenceRule, {
+    error: "may have letters, digits, punctuation and spaces; no control characters and no emoji",
+  });
+
+export const metadata = z
+  .record(z.string(), z.unknown(), { error: "must be a JSON object" })
+  .refine(fitsMetadata, { error: `must have at most ${metadataBytesMax} bytes as JSON` })
+  .refine(isStorable, { error: "must not contain NUL, broken Unicode or numbers beyond range" });
+
+/** What every write accepts beside its own fields. */
+export const writeFields = {
+  reference: reference.optional(),
+  metadata: metadata.optional(),
+  minBalance: balanceAmount.optional(),
+};
+
+/**
+ * @param value with or without the quotes of a structured header
+ * @throws BalancectlError INVALID_REQUEST when it is not 1 to 255 visible ASCII characters
+ */
+export function parseIdempotencyKey(value: string, name: string): string {
+  const key = /^".*"$/.test(value) ? value.slice(1, -1) : value;
+  if (/^[\x21-\x7e]{1,255}$/.test(key)) return key;
+  throw new BalancectlError(
+    "INVALID_REQUEST",
+    `${name} must be 1 to 255 visible ASCII characters without spaces`,
+  );
+}
+
+/**
+ * @param where what is parsed, for the message: "body", "query" or "path"
+ * @throws BalancectlError INVALID_REQUEST that names every field that is wrong, and what is
+ */
+export function parseRequest<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => {
+    if (issue.code === "unrecognized_keys") {
+      return `${where} has no field ${issue.keys.map((key) => clip(JSON.stringify(key))).join(", ")}`;
+    }
+    const path = issue.path.map(String).join(".");
+    if (path === "") return `${where} must be a JSON object (it is ${shown(value)})`;
+    const given = at(value, issue.path);
+    if (given === undefined) return `${path} is missing: it ${issue.message}`;
+    return `${path} ${issue.message} (it is ${shown(given)})`;
+  });
+  throw new BalancectlError("INVALID_REQUEST", problems.join("; "));
+}
+
+function at(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (inner, key) => (inner as Record<PropertyKey, unknown> | null | undefined)?.[key],
+    value,
+  );
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "number") return String(value);
+  if (Array.isArray(value)) return "an array";
+  if (value !== null && typeof value === "object") return "an object";
+  return clip(JSON.stringify(value) ?? "undefined");
+}
+
+function clip(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+function fitsMetadata(value: unknown): boolean {
+  try {
+    return Buffer.byteLength(JSON.stringify(value)) <= metadataBytesMax;
+  } catch {
+    // Nested deeper than the stack: far beyond the limit.
+    return false;
+  }
+}
+
+/** jsonb takes neither NUL nor lone surrogates; JSON.parse turns 1e400 into Infinity. */
+function isStorable(value: unknown): boolean {
+  if (typeof value === "string") return !value.includes("\0") && isWellFormed(value);
+  if (typeof value === "number") return Number.isFinite(value);
+  if (value === null || typeof value !== "object") return true;
+  return Object.entries(value).every(([key, inner]) => isStorable(key) && isStorable(inner));
+}
+
+function isWellFormed(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
+}

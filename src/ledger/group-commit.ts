@@ -1,0 +1,176 @@
+/**
+ * Group commit: while one batch of operations is on its way to PostgreSQL, those that arrive share
+ * the next one. PostgreSQL groups its own log flushes in the same way.
+ *
+ * A lane has two states:
+ *
+ *     idle ──submit──▶ flying ──answered, nothing waits──▶ idle
+ *                        │ ▲
+ *                        └─┴── answered, some wait: take at most batchSizeMax, fly again
+ *
+ * - Not a queue: an operation that finds its lane idle leaves with the requests read in the same
+ *   turn of the event loop. There is no timer, no delay, no worker, and nothing outlives its request.
+ * - An operation is answered after the commit that made it, by its own outcome.
+ * - Order: a user's operations keep the order of their arrival. One user, one lane. Two operations
+ *   with the same idempotency key do not share a batch: the later one waits for the next, where the
+ *   database finds the answer of the first.
+ * - Bounds: one batch in flight a lane, batchSizeMax operations a batch, waitingMax waiting in all
+ *   lanes; beyond that OVERLOADED, at once. A lane whose user is locked by another session stalls
+ *   alone, until the lock timeout.
+ * - A crash loses nothing that was answered. An operation that was in flight is committed or not;
+ *   its caller got no answer and can look, or repeat it under its idempotency key.
+ * - When the database refuses a whole batch over its data, everything was rolled back, and each
+ *   operation is run once more, alone, so that one cannot spoil another's day.
+ */
+import { failedOnData } from "../database/translate-error.ts";
+import { BalancectlError } from "../errors.ts";
+import type { Operation, Outcome } from "./operation.ts";
+
+export interface GroupCommit {
+  /** @throws BalancectlError OVERLOADED, and whatever applying the batch throws */
+  submit(operation: Operation): Promise<Outcome>;
+  /** Resolves when nothing waits and nothing is in flight. */
+  drained(): Promise<void>;
+}
+
+export interface GroupCommitOptions {
+  readonly lanes: number;
+  readonly batchSizeMax: number;
+  readonly waitingMax: number;
+  readonly apply: (operations: readonly Operation[]) => Promise<Outcome[]>;
+  readonly observer?: LedgerObserver | undefined;
+}
+
+/** What metrics and logs hang on. Called synchronously: keep it short. */
+export interface LedgerObserver {
+  batchCommitted?(batch: { lane: number; operations: number; durationMs: number }): void;
+  batchFailed?(batch: { lane: number; operations: number; error: BalancectlError }): void;
+}
+
+interface Waiting {
+  readonly operation: Operation;
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Lane {
+  readonly index: number;
+  flying: boolean;
+  waiting: Waiting[];
+}
+
+export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
+  const { batchSizeMax, waitingMax, apply, observer } = options;
+  const lanes = Array.from({ length: options.lanes }, (_, index): Lane => {
+    return { index, flying: false, waiting: [] };
+  });
+  let waitingCount = 0;
+  let idleListeners: (() => void)[] = [];
+
+  function submit(operation: Operation): Promise<Outcome> {
+    const weight = 1 + (operation.legs?.length ?? 0);
+    if (waitingCount + weight > waitingMax) {
+      return Promise.reject(new BalancectlError("OVERLOADED"));
+    }
+    waitingCount += weight;
+    const lane = laneOf(operation);
+    return new Promise((resolve, reject) => {
+      lane.waiting.push({ operation, resolve, reject });
+      if (lane.flying) return;
+      lane.flying = true;
+      // At the end of this turn of the event loop: requests that the kernel handed over together
+      // share the batch, instead of the first leaving alone and the rest waiting for its fsync.
+      setImmediate(() => void fly(lane));
+    });
+  }
+
+  /** Flies batch after batch until nothing waits in the lane. Never rejects. */
+  async function fly(lane: Lane): Promise<void> {
+    while (lane.waiting.length > 0) {
+      const batch = takeBatch(lane, batchSizeMax);
+      const startedAt = performance.now();
+      const operations = batch.map(({ operation }) => operation);
+      try {
+        const outcomes = await apply(operations);
+        settle(batch, outcomes);
+        const durationMs = performance.now() - startedAt;
+        observer?.batchCommitted?.({ lane: lane.index, operations: batch.length, durationMs });
+      } catch (error) {
+        if (failedOnData(error)) await applyEachAlone(lane, batch);
+        else fail(lane, batch, error);
+      }
+      for (const { operation } of batch) waitingCount -= 1 + (operation.legs?.length ?? 0);
+    }
+    lane.flying = false;
+    if (lanes.some(({ flying }) => flying)) return;
+    for (const listener of idleListeners) listener();
+    idleListeners = [];
+  }
+
+  async function applyEachAlone(lane: Lane, batch: Waiting[]): Promise<void> {
+    for (const one of batch) {
+      try {
+        settle([one], await apply([one.operation]));
+      } catch (error) {
+        fail(lane, [one], error);
+      }
+    }
+  }
+
+  function fail(lane: Lane, batch: Waiting[], error: unknown): void {
+    if (error instanceof BalancectlError) {
+      observer?.batchFailed?.({ lane: lane.index, operations: batch.length, error });
+    }
+    for (const { reject } of batch) reject(error);
+  }
+
+  /** A transfer rides with the lower id, so that a pair that pays both ways shares one lane. */
+  function laneOf({ userId, toUserId }: Operation): Lane {
+    const id = toUserId === undefined ? userId : Math.min(userId, toUserId);
+    return lanes[id % lanes.length] as Lane;
+  }
+
+  return {
+    submit,
+    drained: () =>
+      lanes.some(({ flying }) => flying)
+        ? new Promise((resolve) => idleListeners.push(resolve))
+        : Promise.resolve(),
+  };
+}
+
+/** The oldest of the lane, up to `sizeMax` (one at least), without a second use of one key. */
+function takeBatch(lane: Lane, sizeMax: number): Waiting[] {
+  const batch: Waiting[] = [];
+  const later: Waiting[] = [];
+  const keys = new Set<string>();
+  let size = 0;
+  let next = 0;
+  for (; next < lane.waiting.length; next++) {
+    const one = lane.waiting[next] as Waiting;
+    const { operation } = one;
+    const weight = 1 + (operation.legs?.length ?? 0);
+    if (size > 0 && size + weight > sizeMax) break;
+    if (operation.idempotency) {
+      const scope = operation.kind === "opening" ? 0 : operation.userId;
+      const key = `${scope}/${operation.idempotency.key}`;
+      if (keys.has(key)) {
+        later.push(one);
+        continue;
+      }
+      keys.add(key);
+    }
+    size += weight;
+    batch.push(one);
+  }
+  lane.waiting = later.concat(lane.waiting.slice(next));
+  return batch;
+}
+
+function settle(batch: Waiting[], outcomes: Outcome[]): void {
+  batch.forEach(({ resolve, reject }, index) => {
+    const outcome = outcomes[index];
+    if (outcome) resolve(outcome);
+    else reject(new BalancectlError("INTERNAL", "The batch came back without this outcome"));
+  });
+}

@@ -1,0 +1,69 @@
+/** Reading the journal: pages by version, and the balance at a moment. */
+import { Op, QueryTypes } from "sequelize";
+import type { Database } from "../database/connection.ts";
+import type { EntryRow } from "../database/models.ts";
+import { translateError } from "../database/translate-error.ts";
+
+export type Entry = EntryRow;
+
+export interface HistoryQuery {
+  readonly userId: number;
+  readonly order: "asc" | "desc";
+  readonly limit: number;
+  /** Half-open: from <= time < to. */
+  readonly from?: Date | undefined;
+  readonly to?: Date | undefined;
+  /** The version of the last entry of the page before. */
+  readonly after?: number | undefined;
+}
+
+/** @returns at most `limit` entries, and whether more follow */
+export async function readHistory(
+  database: Database,
+  query: HistoryQuery,
+): Promise<{ entries: Entry[]; more: boolean }> {
+  const { userId, order, limit, from, to, after } = query;
+  try {
+    // Times follow versions, so a span of time is a span of versions.
+    const low = from && (await lastVersionBefore(database, userId, from)) + 1;
+    const high = to && (await lastVersionBefore(database, userId, to));
+    const version: Record<symbol, number> = {};
+    if (low !== undefined) version[Op.gte] = low;
+    if (high !== undefined) version[Op.lte] = high;
+    if (after !== undefined) version[order === "asc" ? Op.gt : Op.lt] = after;
+    const rows = await database.models.Entry.findAll({
+      where: { userId, version: { [Op.gte]: 1, ...version } },
+      order: [["version", order]],
+      limit: limit + 1,
+      raw: true,
+    });
+    const entries = rows as unknown as Entry[];
+    return { entries: entries.slice(0, limit), more: entries.length > limit };
+  } catch (error) {
+    throw translateError(error);
+  }
+}
+
+/** The balance right after everything that happened up to and including `at`; 0 before the first entry. */
+export async function balanceAt(database: Database, userId: number, at: Date): Promise<number> {
+  try {
+    const [row] = await database.sequelize.query<{ balance: number }>(
+      `SELECT balance
+         FROM entries
+        WHERE user_id = $1 AND version = version_at($1, $2)`,
+      { bind: [userId, at], type: QueryTypes.SELECT },
+    );
+    return row?.balance ?? 0;
+  } catch (error) {
+    throw translateError(error);
+  }
+}
+
+async function lastVersionBefore(database: Database, userId: number, at: Date): Promise<number> {
+  // Times have microseconds; "before" a moment is "at or before" the microsecond before it.
+  const [row] = await database.sequelize.query<{ version: number }>(
+    "SELECT version_at($1, $2::timestamptz - interval '1 microsecond') AS version",
+    { bind: [userId, at], type: QueryTypes.SELECT },
+  );
+  return row?.version ?? 0;
+}

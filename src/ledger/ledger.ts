@@ -1,0 +1,116 @@
+/** The ledger: everything that can be asked of balances, on one database. */
+import { Op, QueryTypes } from "sequelize";
+import type { Config } from "../config.ts";
+import type { Database } from "../database/connection.ts";
+import type { UserRow } from "../database/models.ts";
+import { translateError } from "../database/translate-error.ts";
+import { applyBatch } from "./apply-batch.ts";
+import { createGroupCommit, type LedgerObserver } from "./group-commit.ts";
+import type { Operation, Outcome } from "./operation.ts";
+import { opening, touch, type WriteOptions } from "./request.ts";
+
+export interface Ledger {
+  readonly database: Database;
+  /** The one way to change a balance. Refusals are outcomes; @throws BalancectlError on failures. */
+  apply(operation: Operation): Promise<Outcome>;
+  /** Opens a user under the id asked for, or the next free one. */
+  openUser(request: OpenUserRequest, options?: WriteOptions): Promise<Outcome>;
+  /** The user as of now: holds that are due are given back first. Null when there is none. */
+  findUser(userId: number): Promise<User | null>;
+  /** Users with an id beyond `after`, in id order. */
+  listUsers(after: number, limit: number): Promise<User[]>;
+  /** Resolves when every change that was asked for has been answered. */
+  drained(): Promise<void>;
+}
+
+export type User = UserRow;
+
+export interface OpenUserRequest {
+  readonly id?: number | undefined;
+  readonly balance: number;
+}
+
+export interface LedgerOptions {
+  readonly bounds: Pick<Config, "lanes" | "batchSizeMax" | "waitingMax">;
+  readonly observer?: LedgerObserver | undefined;
+  /** Stands in for the database's clock; for tests. */
+  readonly now?: (() => Date) | undefined;
+}
+
+export function createLedger(database: Database, options: LedgerOptions): Ledger {
+  const now = options.now ?? (() => null);
+  const commit = createGroupCommit({
+    ...options.bounds,
+    observer: options.observer,
+    apply: (operations) => applyBatch(database.writers, operations, now()),
+  });
+
+  async function openUser(
+    request: OpenUserRequest,
+    writeOptions: WriteOptions = {},
+  ): Promise<Outcome> {
+    const { id, balance } = request;
+    if (id !== undefined) return await commit.submit(opening(id, balance, id, writeOptions));
+    for (;;) {
+      const next = await nextUserId(database);
+      const outcome = await commit.submit(opening(next, balance, undefined, writeOptions));
+      // Somebody chose this id by hand before the sequence came to it: take the next.
+      if (outcome.refusal !== "USER_EXISTS") return outcome;
+    }
+  }
+
+  async function current(user: User): Promise<User> {
+    const time = now() ?? new Date();
+    if (user.nextExpiryAt === null || user.nextExpiryAt > time) return user;
+    await commit.submit(touch(user.id));
+    return (await readUser(database, user.id)) ?? user;
+  }
+
+  return {
+    database,
+    apply: commit.submit,
+    openUser,
+    findUser: async (userId) => {
+      const user = await readUser(database, userId);
+      return user && (await current(user));
+    },
+    listUsers: async (after, limit) =>
+      await Promise.all((await readUsers(database, after, limit)).map(current)),
+    drained: commit.drained,
+  };
+}
+
+async function readUser(database: Database, userId: number): Promise<User | null> {
+  try {
+    const row = await database.models.User.findByPk(userId, { raw: true });
+    return row as unknown as User | null;
+  } catch (error) {
+    throw translateError(error);
+  }
+}
+
+async function readUsers(database: Database, after: number, limit: number): Promise<User[]> {
+  try {
+    const rows = await database.models.User.findAll({
+      where: { id: { [Op.gt]: after } },
+      order: [["id", "asc"]],
+      limit,
+      raw: true,
+    });
+    return rows as unknown as User[];
+  } catch (error) {
+    throw translateError(error);
+  }
+}
+
+async function nextUserId(database: Database): Promise<number> {
+  try {
+    const [row] = await database.sequelize.query<{ id: number }>(
+      "SELECT nextval(pg_get_serial_sequence('users', 'id')) AS id",
+      { type: QueryTypes.SELECT },
+    );
+    return (row as { id: number }).id;
+  } catch (error) {
+    throw translateError(error);
+  }
+}

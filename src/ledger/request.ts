@@ -1,0 +1,63 @@
+/**
+ * Requests as operations. Whoever asks, HTTP or the command line, builds the operation here, so
+ * that the same request has the same idempotency fingerprint wherever it comes from.
+ */
+import { createHash } from "node:crypto";
+import type { Operation } from "./operation.ts";
+
+/** What any write may carry. */
+export interface WriteOptions {
+  readonly idempotencyKey?: string | undefined;
+  readonly reference?: string | undefined;
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
+  readonly ifVersion?: number | undefined;
+  readonly minBalance?: number | undefined;
+}
+
+/** @param amount signed, not 0 */
+export function adjustment(userId: number, amount: number, options: WriteOptions = {}): Operation {
+  return operation({ kind: "adjustment", userId, amount }, [amount], options);
+}
+
+/** @param requestedId what the caller asked for; undefined when `userId` was picked for them */
+export function opening(
+  userId: number,
+  balance: number,
+  requestedId: number | undefined,
+  options: WriteOptions = {},
+): Operation {
+  return operation({ kind: "opening", userId, amount: balance }, [balance, requestedId], options);
+}
+
+/** Changes nothing but that holds which are due go back. */
+export function touch(userId: number): Operation {
+  return { kind: "touch", userId, amount: null };
+}
+
+function operation(
+  base: Operation,
+  asked: readonly unknown[],
+  { idempotencyKey, reference, metadata, ifVersion, minBalance }: WriteOptions,
+): Operation {
+  if (idempotencyKey === undefined) {
+    return { ...base, reference, metadata, ifVersion, minBalance };
+  }
+  const request = [base.kind, ...asked, reference, sorted(metadata), ifVersion, minBalance];
+  const idempotency = { key: idempotencyKey, fingerprint: fingerprint(request) };
+  return { ...base, reference, metadata, ifVersion, minBalance, idempotency };
+}
+
+/** The request itself where it is short, which a person can read in the table, else its SHA-256. */
+function fingerprint(request: readonly unknown[]): string {
+  const last = request.findLastIndex((part) => part !== undefined);
+  const text = JSON.stringify(request.slice(0, last + 1));
+  return text.length <= 64 ? text : createHash("sha256").update(text).digest("base64url");
+}
+
+/** The order of keys in a JSON object means nothing, so it must not make another request. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (value === null || typeof value !== "object") return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
+}
