@@ -31,6 +31,7 @@ process.exitCode = await run({
   stdout: process.stdout,
   stderr: process.stderr,
   stopping: stopping.signal,
+  nodePath: process.execPath,
   script: fileURLToPath(import.meta.url),
 });
 // A channel to a parent would keep the process alive.

@@ -6,7 +6,8 @@ export interface Process extends Streams {
   readonly argv: readonly string[];
   /** Aborted when the process is asked to stop (Ctrl-C, SIGTERM, a parent that is gone). */
   readonly stopping: AbortSignal;
-  /** The script to run for another balancectl. */
+  /** The node and the script to run for another balancectl. */
+  readonly nodePath: string;
   readonly script: string;
 }
 

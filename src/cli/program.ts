@@ -97,6 +97,33 @@ function createProgram(context: Context, setExitCode: (code: number) => void): C
       (await import("./adjust.ts")).adjust(context, userId, amount, flags),
     );
 
+  command(
+    "stress",
+    "Fire simultaneous withdrawals at one balance and check every answer, the balance and the journal.",
+    "stress --count 10000\nstress --count 10000 --concurrency 100 --json\nstress --count 10000 --amount 3 --url https://balances.example.com",
+  )
+    .option("--count <count>", "how many withdrawals", is.wholeNumber(1, 10_000_000), 10_000)
+    .option(
+      "--concurrency <count>",
+      "how many at once, each on a socket of its own (default: all)",
+      is.wholeNumber(1, 1_000_000),
+    )
+    .option("--amount <amount>", "what each withdraws", is.positiveAmount, 2)
+    .option(
+      "--balance <balance>",
+      "what the user made for the run begins with (default: 10000)",
+      is.balance,
+    )
+    .option("--user <id>", "withdraw from this user instead", is.userId)
+    .option(
+      "--url <url>",
+      "the server to load (default: the one on HOST and PORT, else one of its own)",
+    )
+    .option("--timeout <seconds>", "how long an answer may take", is.wholeNumber(1, 3_600), 30)
+    .action(async (flags) => {
+      setExitCode(await (await import("./stress.ts")).stress(context, flags));
+    });
+
   return program;
 }
 
