@@ -20,6 +20,7 @@
 --   p_min_balances  refuse if less than this would be left
 --   p_keys, p_fingerprints   idempotency, scoped to the user (to 0 for an opening)
 --   p_references, p_metadata kept on the entries
+-- p_key_lifetime is for how many seconds keys are kept; a batch with keys removes some that are older.
 -- p_now stands in for the clock.
 --
 -- Returned as JSON arrays, by operation. An array may end early or be NULL: the rest is null.
@@ -46,6 +47,7 @@ CREATE FUNCTION apply_operations(
   p_fingerprints  text[] DEFAULT NULL,
   p_references    text[] DEFAULT NULL,
   p_metadata      jsonb[] DEFAULT NULL,
+  p_key_lifetime  double precision DEFAULT NULL,
   p_now           timestamptz DEFAULT NULL,
   OUT refusals json, OUT balances json, OUT versions json, OUT amounts json,
   OUT refused_legs json, OUT replays json, OUT operation_ids json, OUT created_user_ids json,
@@ -344,6 +346,12 @@ BEGIN
      WHERE x.key IS NOT NULL AND o_known[x.op] IS NOT TRUE
        AND coalesce(o_refusals[x.op], '') <> ALL
            ('{USER_NOT_FOUND,RECIPIENT_NOT_FOUND,HOLD_NOT_FOUND,USER_EXISTS}');
+    -- Twice as many as came, so that the table shrinks to what it should hold.
+    DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY (
+      SELECT k.ctid FROM idempotency_keys k
+       WHERE k.created_at < v_now - p_key_lifetime * interval '1 second'
+       ORDER BY k.created_at LIMIT 2 * n
+         FOR UPDATE SKIP LOCKED));
   END IF;
 
   refusals := array_to_json(o_refusals);

@@ -39,6 +39,7 @@ const settings = z.object({
   BALANCECTL_READ_CONNECTIONS_MAX: wholeNumber(1, 200, 8),
   BALANCECTL_LOCK_TIMEOUT_MS: wholeNumber(1, 600_000, 2_000),
   BALANCECTL_STATEMENT_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),
+  BALANCECTL_IDEMPOTENCY_DAYS: wholeNumber(1, 3_650, 30),
   BALANCECTL_BODY_BYTES_MAX: wholeNumber(64, 10_000_000, 100_000),
   BALANCECTL_DRAIN_TIMEOUT_MS: wholeNumber(0, 600_000, 10_000),
 });
@@ -61,6 +62,7 @@ export interface Config {
   readonly readConnectionsMax: number;
   readonly lockTimeoutMs: number;
   readonly statementTimeoutMs: number;
+  readonly idempotencyDays: number;
   readonly bodyBytesMax: number;
   readonly drainTimeoutMs: number;
 }
@@ -98,6 +100,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     readConnectionsMax: s.BALANCECTL_READ_CONNECTIONS_MAX,
     lockTimeoutMs: s.BALANCECTL_LOCK_TIMEOUT_MS,
     statementTimeoutMs: s.BALANCECTL_STATEMENT_TIMEOUT_MS,
+    idempotencyDays: s.BALANCECTL_IDEMPOTENCY_DAYS,
     bodyBytesMax: s.BALANCECTL_BODY_BYTES_MAX,
     drainTimeoutMs: s.BALANCECTL_DRAIN_TIMEOUT_MS,
   });

@@ -35,9 +35,36 @@ export interface EntryRow {
   createdAt: Date;
 }
 
+export const holdStates = ["open", "captured", "voided", "expired"] as const;
+
+export interface HoldRow {
+  userId: number;
+  id: string;
+  amount: number;
+  captured: number | null;
+  state: (typeof holdStates)[number];
+  expiresAt: Date | null;
+  createdAt: Date;
+  closedAt: Date | null;
+}
+
+export interface IdempotencyKeyRow {
+  userId: number;
+  key: string;
+  kind: string;
+  refusal: string | null;
+  amount: number | null;
+  balance: number | null;
+  version: number | null;
+  operationId: string | null;
+  createdAt: Date;
+}
+
 export interface Models {
   readonly User: ModelStatic<Model<UserRow>>;
   readonly Entry: ModelStatic<Model<EntryRow>>;
+  readonly Hold: ModelStatic<Model<HoldRow>>;
+  readonly IdempotencyKey: ModelStatic<Model<IdempotencyKeyRow>>;
 }
 
 export function defineModels(sequelize: Sequelize): Models {
@@ -71,6 +98,35 @@ export function defineModels(sequelize: Sequelize): Models {
         createdAt: DATE,
       },
       { ...options, tableName: "entries" },
+    ),
+    Hold: sequelize.define<Model<HoldRow>>(
+      "Hold",
+      {
+        userId: { type: BIGINT, primaryKey: true },
+        id: { type: UUID, primaryKey: true },
+        amount: BIGINT,
+        captured: BIGINT,
+        state: TEXT,
+        expiresAt: DATE,
+        createdAt: DATE,
+        closedAt: DATE,
+      },
+      { ...options, tableName: "holds" },
+    ),
+    IdempotencyKey: sequelize.define<Model<IdempotencyKeyRow>>(
+      "IdempotencyKey",
+      {
+        userId: { type: BIGINT, primaryKey: true },
+        key: { type: TEXT, primaryKey: true },
+        kind: TEXT,
+        refusal: TEXT,
+        amount: BIGINT,
+        balance: BIGINT,
+        version: BIGINT,
+        operationId: UUID,
+        createdAt: DATE,
+      },
+      { ...options, tableName: "idempotency_keys" },
     ),
   };
 }

@@ -7,6 +7,9 @@ import { guardOrigin } from "./middleware/guard-origin.ts";
 import { balanceRoutes } from "./routes/balance.ts";
 import { entryRoutes } from "./routes/entries.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { holdRoutes } from "./routes/holds.ts";
+import { operationRoutes } from "./routes/operations.ts";
+import { transferRoutes } from "./routes/transfers.ts";
 import { userRoutes } from "./routes/users.ts";
 
 export interface AppOptions {
@@ -24,7 +27,10 @@ export function createApp(api: Api, options: AppOptions): Express {
   // The busiest route first: the router tries them in order.
   balanceRoutes(app, api);
   userRoutes(app, api);
+  transferRoutes(app, api);
+  holdRoutes(app, api);
   entryRoutes(app, api);
+  operationRoutes(app, api);
   healthRoutes(app, api);
   app.use((req, res) => sendError(res, "ROUTE_NOT_FOUND", `There is nothing at ${clip(req.path)}`));
   app.use(answerFailures(api));

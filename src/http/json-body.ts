@@ -46,6 +46,16 @@ export function readJsonBody(req: IncomingMessage, bytesMax: number): Promise<un
   });
 }
 
+/** The same for a request that may come without a body, which then stands for {}. */
+export async function readOptionalJsonBody(
+  req: IncomingMessage,
+  bytesMax: number,
+): Promise<unknown> {
+  const { "content-length": length, "transfer-encoding": encoding } = req.headers;
+  const empty = encoding === undefined && (length === undefined || length === "0");
+  return empty ? {} : await readJsonBody(req, bytesMax);
+}
+
 /** A media type is ASCII without case; the only charset that JSON has is UTF-8 (RFC 8259). */
 const jsonType = /^application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?$/i;
 

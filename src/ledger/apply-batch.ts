@@ -6,22 +6,28 @@ import type pg from "pg";
 import { translateError } from "../database/translate-error.ts";
 import type { Operation, Outcome, Refusal } from "./operation.ts";
 
+export interface BatchSettings {
+  /** How long idempotency keys are kept, in seconds. */
+  readonly keyLifetimeSeconds: number;
+  /** Stands in for the database's clock; for tests. */
+  readonly now: Date | null;
+}
+
 /**
  * Applies the operations in order and returns an outcome for each, after the commit.
- * @param now stands in for the database's clock; for tests
  * @throws BalancectlError DATABASE_UNAVAILABLE or INTERNAL; its message says whether anything was done
  */
 export async function applyBatch(
   writers: pg.Pool,
   operations: readonly Operation[],
-  now: Date | null = null,
+  settings: BatchSettings,
 ): Promise<Outcome[]> {
   const client = await writers.connect().catch((error) => {
     throw translateError(error);
   });
   let broken: Error | undefined;
   try {
-    const { rows } = await client.query(statement, encode(operations, now));
+    const { rows } = await client.query(statement, encode(operations, settings));
     return decode(operations, rows[0] as Answer);
   } catch (error) {
     // The statement's own failure does not hurt the connection, but a fresh one costs little.
@@ -40,7 +46,8 @@ const statement = {
       FROM apply_operations(
              $1::bigint[], $2::integer[], $3::bigint[], $4::text[], $5::integer[], $6::uuid[],
              $7::integer[], $8::double precision[], $9::bigint[], $10::bigint[],
-             $11::text[], $12::text[], $13::text[], $14::jsonb[], $15::timestamptz)`,
+             $11::text[], $12::text[], $13::text[], $14::jsonb[], $15::double precision,
+             $16::timestamptz)`,
 };
 
 interface Answer {
@@ -56,7 +63,7 @@ interface Answer {
   decided_at: number;
 }
 
-function encode(operations: readonly Operation[], now: Date | null): unknown[] {
+function encode(operations: readonly Operation[], settings: BatchSettings): unknown[] {
   const rows = operations.some(({ legs }) => legs) ? withLegs(operations) : operations;
   const users = involvedUsers(rows);
   const slots = new Map(users.map((id, index) => [id, index + 1]));
@@ -76,7 +83,8 @@ function encode(operations: readonly Operation[], now: Date | null): unknown[] {
     column(rows, ({ idempotency }) => idempotency?.fingerprint),
     column(rows, ({ reference }) => reference),
     column(rows, ({ metadata }) => metadata && JSON.stringify(metadata)),
-    now,
+    settings.keyLifetimeSeconds,
+    settings.now,
   ];
 }
 

@@ -30,6 +30,15 @@ export const idText = z
   .transform(Number)
   .refine((n) => n <= balanceMax, { error: `must be ${range(1)}` });
 
+/** The id of a transfer or a hold. */
+export const uuidText = z.guid({ error: "must be a UUID" }).transform((text) => text.toLowerCase());
+
+/** How long a hold lives: from a second to ten years. */
+export const lifetimeSeconds = z
+  .int({ error: "must be a whole number of seconds from 1 to 315360000" })
+  .min(1, { error: "must be a whole number of seconds from 1 to 315360000" })
+  .max(315_360_000, { error: "must be a whole number of seconds from 1 to 315360000" });
+
 /** A moment: RFC 3339 with its offset, like 2026-01-31T12:00:00Z. */
 export const timeText = z.iso
   .datetime({
@@ -93,7 +102,11 @@ export function parseRequest<T>(schema: z.ZodType<T>, value: unknown, where: str
       return `${where} has no field ${issue.keys.map((key) => clip(JSON.stringify(key))).join(", ")}`;
     }
     const path = issue.path.map(String).join(".");
-    if (path === "") return `${where} must be a JSON object (it is ${shown(value)})`;
+    if (path === "") {
+      return where === "body"
+        ? `body must be a JSON object (it is ${shown(value)})`
+        : `${where} ${issue.message} (it is ${shown(value)})`;
+    }
     const given = at(value, issue.path);
     if (given === undefined) return `${path} is missing: it ${issue.message}`;
     return `${path} ${issue.message} (it is ${shown(given)})`;

@@ -31,7 +31,7 @@ export interface OpenUserRequest {
 }
 
 export interface LedgerOptions {
-  readonly bounds: Pick<Config, "lanes" | "batchSizeMax" | "waitingMax">;
+  readonly bounds: Pick<Config, "lanes" | "batchSizeMax" | "waitingMax" | "idempotencyDays">;
   readonly observer?: LedgerObserver | undefined;
   /** Stands in for the database's clock; for tests. */
   readonly now?: (() => Date) | undefined;
@@ -39,10 +39,12 @@ export interface LedgerOptions {
 
 export function createLedger(database: Database, options: LedgerOptions): Ledger {
   const now = options.now ?? (() => null);
+  const keyLifetimeSeconds = options.bounds.idempotencyDays * 86_400;
   const commit = createGroupCommit({
     ...options.bounds,
     observer: options.observer,
-    apply: (operations) => applyBatch(database.writers, operations, now()),
+    apply: (operations) =>
+      applyBatch(database.writers, operations, { keyLifetimeSeconds, now: now() }),
   });
 
   async function openUser(

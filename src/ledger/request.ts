@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Operation } from "./operation.ts";
+import { nthUuid, uuidV7 } from "./uuid.ts";
 
 /** What any write may carry. */
 export interface WriteOptions {
@@ -27,6 +28,79 @@ export function opening(
   options: WriteOptions = {},
 ): Operation {
   return operation({ kind: "opening", userId, amount: balance }, [balance, requestedId], options);
+}
+
+/** Takes `amount` from one user and gives it to another: an entry on each side, both or none. */
+export function transfer(request: TransferRequest, options: WriteOptions = {}): Operation {
+  const { from, to, amount, id = uuidV7() } = request;
+  return operation(
+    { kind: "transfer", userId: from, toUserId: to, amount, operationId: id },
+    [from, to, amount],
+    options,
+  );
+}
+
+export interface TransferRequest extends TransferLeg {
+  readonly id?: string;
+}
+
+export interface TransferLeg {
+  readonly from: number;
+  readonly to: number;
+  readonly amount: number;
+  readonly reference?: string | undefined;
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
+  readonly minBalance?: number | undefined;
+}
+
+/** All of the legs, in order, or none. The key and the precondition are those of the first payer. */
+export function transferBatch(
+  legs: readonly TransferLeg[],
+  { idempotencyKey, ifVersion }: Pick<WriteOptions, "idempotencyKey" | "ifVersion"> = {},
+): Operation {
+  const id = uuidV7();
+  const [first, ...rest] = legs.map((leg, index) =>
+    transfer({ ...leg, id: nthUuid(id, index) }, leg),
+  );
+  if (first === undefined) throw new RangeError("a batch of transfers has at least one leg");
+  const asked = [sorted(legs)];
+  return { ...operation(first, asked, { ...first, idempotencyKey, ifVersion }), legs: rest };
+}
+
+/** Takes `amount` out of the spendable balance until it is captured, voided, or expires. */
+export function hold(
+  userId: number,
+  amount: number,
+  lifetimeSeconds: number | undefined,
+  options: WriteOptions = {},
+): Operation {
+  return operation(
+    { kind: "hold", userId, amount, lifetimeSeconds, operationId: uuidV7() },
+    [amount, lifetimeSeconds],
+    options,
+  );
+}
+
+export interface CaptureRequest {
+  readonly userId: number;
+  readonly holdId: string;
+  /** Undefined takes all of it; what is left goes back to the user. */
+  readonly amount?: number | undefined;
+  /** Who is paid; undefined: nobody inside this ledger. */
+  readonly to?: number | undefined;
+}
+
+export function capture(request: CaptureRequest, options: WriteOptions = {}): Operation {
+  const { userId, holdId, amount, to } = request;
+  return operation(
+    { kind: "capture", userId, toUserId: to, amount: amount ?? null, operationId: holdId },
+    [holdId, amount, to],
+    options,
+  );
+}
+
+export function voidHold(userId: number, holdId: string, options: WriteOptions = {}): Operation {
+  return operation({ kind: "void", userId, amount: null, operationId: holdId }, [holdId], options);
 }
 
 /** Changes nothing but that holds which are due go back. */

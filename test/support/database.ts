@@ -47,6 +47,7 @@ export const testBounds = {
   batchSizeMax: 500,
   waitingMax: 50_000,
   readConnectionsMax: 4,
+  idempotencyDays: 30,
   lockTimeoutMs: 5_000,
   statementTimeoutMs: 20_000,
 };

@@ -1,0 +1,20 @@
+import type { Express } from "express";
+import { BalancectlError } from "../../errors.ts";
+import { parseIdempotencyKey } from "../../ledger/fields.ts";
+import { findStoredOperation, storedOperationView } from "../../ledger/stored-operation.ts";
+import { sendData } from "../answer.ts";
+import { type Api, methodNotAllowed, pathId } from "../api.ts";
+
+/** GET /api/users/:userId/operations/:key: what became of the request with this Idempotency-Key. */
+export function operationRoutes(app: Express, api: Api): void {
+  app
+    .route("/api/users/:userId/operations/:key")
+    .get(async (req, res) => {
+      const userId = pathId(req);
+      const key = parseIdempotencyKey(req.params.key, "path: key");
+      const stored = await findStoredOperation(api.ledger.database, userId, key);
+      if (stored === null) throw new BalancectlError("OPERATION_NOT_FOUND");
+      sendData(res, storedOperationView(stored));
+    })
+    .all(methodNotAllowed("GET, HEAD"));
+}
