@@ -22,3 +22,12 @@ export function signedAmount(text: string): number {
   if (value === 0) throw new InvalidArgumentError("It must not be 0.");
   return value;
 }
+
+export const port = wholeNumber(0, 65_535);
+export const days = wholeNumber(1, 36_500);
+export const requestCount = wholeNumber(1, 10_000_000);
+export const socketCount = wholeNumber(1, 1_000_000);
+export const rowCount = wholeNumber(1, 1_000_000_000);
+export const timeoutSeconds = wholeNumber(1, 3_600);
+/** Seconds that a hold lives: up to ten years. */
+export const lifetime = wholeNumber(1, 315_360_000);

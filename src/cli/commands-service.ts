@@ -1,0 +1,95 @@
+/** Commands about the service as a whole. A command's code is loaded when it runs. */
+import { Argument, type Command } from "commander";
+import * as is from "./arguments.ts";
+import type { Context } from "./context.ts";
+import type { AddCommand } from "./program.ts";
+
+export function addServiceCommands(
+  program: Command,
+  add: AddCommand,
+  context: Context,
+  setExitCode: (code: number) => void,
+): void {
+  add(program, "serve", "Serve the HTTP API until Ctrl-C.", [
+    "serve",
+    "serve --port 8080 --host 0.0.0.0",
+  ])
+    .option("--port <port>", "port to listen on; 0 picks a free one (PORT, 3000)", is.port)
+    .option("--host <host>", "address to listen on (HOST, 127.0.0.1)")
+    .option("--no-migrate", "do not bring the schema up to date; refuse to serve an older one")
+    .action(async (flags) => (await import("./serve.ts")).serve(context, flags));
+
+  const migrate = add(
+    program,
+    "migrate",
+    "Bring the database schema up to date (up), revert it (down), or show it (status).",
+    ["migrate", "migrate status --json", "migrate down --to 0004-apply-operations"],
+  )
+    .addArgument(
+      new Argument("[action]", "what to do").choices(["up", "down", "status"]).default("up"),
+    )
+    .option("--to <name>", "down: revert down to and including this one; 0 reverts all");
+  migrate.action(async (action, flags) => {
+    if (flags.to !== undefined && action !== "down") {
+      migrate.error("error: --to goes with `balancectl migrate down`");
+    }
+    await (await import("./migrate.ts")).migrate(context, action, flags.to);
+  });
+
+  addStress(program, add, context, setExitCode);
+
+  add(program, "verify", "Re-derive every balance from the journal and report what disagrees.", [
+    "verify",
+    "verify --user 1 --json",
+  ])
+    .option("--user <id>", "only this user", is.userId)
+    .action(async (flags) => {
+      setExitCode(await (await import("./verify.ts")).verify(context, flags));
+    });
+
+  add(program, "prune", "Remove idempotency keys that are past their time.", [
+    "prune",
+    "prune --days 7",
+  ])
+    .option("--days <days>", "older than this (BALANCECTL_IDEMPOTENCY_DAYS, 30)", is.days)
+    .action(async (flags) => (await import("./prune.ts")).prune(context, flags));
+}
+
+function addStress(
+  program: Command,
+  add: AddCommand,
+  context: Context,
+  setExitCode: (code: number) => void,
+): void {
+  add(
+    program,
+    "stress",
+    "Fire simultaneous withdrawals at one balance; check every answer, the balance and the journal.",
+    [
+      "stress --count 10000",
+      "stress --count 10000 --concurrency 100 --json",
+      "stress --count 10000 --amount 3 --url https://balances.example.com",
+    ],
+  )
+    .option("--count <count>", "how many withdrawals", is.requestCount, 10_000)
+    .option(
+      "--concurrency <count>",
+      "how many at once, each on a socket of its own (default: all)",
+      is.socketCount,
+    )
+    .option("--amount <amount>", "what each withdraws", is.positiveAmount, 2)
+    .option(
+      "--balance <balance>",
+      "what the user made for the run has (default: 10000)",
+      is.balance,
+    )
+    .option("--user <id>", "withdraw from this user instead", is.userId)
+    .option(
+      "--url <url>",
+      "the server to load (default: the one on HOST and PORT, else one of its own)",
+    )
+    .option("--timeout <seconds>", "how long an answer may take", is.timeoutSeconds, 30)
+    .action(async (flags) => {
+      setExitCode(await (await import("./stress.ts")).stress(context, flags));
+    });
+}

@@ -1,0 +1,101 @@
+import { BalancectlError } from "../errors.ts";
+import { parseRequest, uuidText } from "../ledger/fields.ts";
+import { findHold } from "../ledger/holds.ts";
+import type { Operation, Outcome } from "../ledger/operation.ts";
+import { refusalError } from "../ledger/refusal.ts";
+import {
+  capture as captureOperation,
+  hold as holdOperation,
+  voidHold as voidOperation,
+} from "../ledger/request.ts";
+import type { Context } from "./context.ts";
+import { grouped } from "./output.ts";
+import { withLedger } from "./with-ledger.ts";
+import { type WriteFlags, writeOptions } from "./write-options.ts";
+
+export interface HoldFlags extends WriteFlags {
+  /** Seconds. */
+  readonly expiresIn?: number;
+}
+
+/** Takes an amount out of what a user can spend. */
+export async function hold(
+  context: Context,
+  userId: number,
+  amount: number,
+  flags: HoldFlags,
+): Promise<void> {
+  const { output } = context;
+  const operation = holdOperation(userId, amount, flags.expiresIn, writeOptions(flags));
+  const { operationId: id, balance } = await applied(context, operation);
+  output.result({ success: true, data: { id, userId, amount, state: "open", balance } }, () => {
+    const left = output.paint.bold(grouped(balance as number));
+    return `Hold ${id}: ${grouped(amount)} of user ${userId}, who can spend ${left}`;
+  });
+}
+
+export interface CaptureFlags extends WriteFlags {
+  readonly amount?: number;
+  readonly to?: number;
+}
+
+/** Takes a hold's money for good, or a part of it; the rest goes back. */
+export async function capture(
+  context: Context,
+  userId: number,
+  holdText: string,
+  flags: CaptureFlags,
+): Promise<void> {
+  const { output } = context;
+  const { amount, to } = flags;
+  if (to === userId) {
+    throw new BalancectlError("INVALID_REQUEST", "--to must not be the user who pays");
+  }
+  const holdId = parseRequest(uuidText, holdText, "<holdId>");
+  const operation = captureOperation({ userId, holdId, amount, to }, writeOptions(flags));
+  const outcome = await applied(context, operation);
+  const held = outcome.amount as number;
+  const captured = amount ?? held;
+  const { balance } = outcome;
+  const data = {
+    ...{ id: holdId, userId, state: "captured", amount: held, captured, released: held - captured },
+    ...(to !== undefined && { to }),
+    balance,
+  };
+  output.result({ success: true, data }, () => {
+    const payee = to === undefined ? "" : ` for user ${to}`;
+    const left = output.paint.bold(grouped(balance as number));
+    return `Captured ${grouped(captured)} of ${grouped(held)}${payee}; user ${userId} can spend ${left}`;
+  });
+}
+
+/** Gives a hold's money back. */
+export async function voidHold(
+  context: Context,
+  userId: number,
+  holdText: string,
+  flags: WriteFlags,
+): Promise<void> {
+  const { output } = context;
+  const holdId = parseRequest(uuidText, holdText, "<holdId>");
+  const outcome = await applied(context, voidOperation(userId, holdId, writeOptions(flags)));
+  const { amount, balance } = outcome;
+  const data = { id: holdId, userId, state: "voided", amount, released: amount, balance };
+  output.result({ success: true, data }, () => {
+    const left = output.paint.bold(grouped(balance as number));
+    return `Voided: ${grouped(amount as number)} back to user ${userId}, who can spend ${left}`;
+  });
+}
+
+async function applied(context: Context, operation: Operation): Promise<Outcome> {
+  return await withLedger(context, async (ledger) => {
+    const outcome = await ledger.apply(operation);
+    if (outcome.refusal === null) return outcome;
+    const { userId, operationId } = operation;
+    if (outcome.refusal === "HOLD_CLOSED" && operationId !== undefined) {
+      const closed = await findHold(ledger.database, userId, operationId);
+      throw new BalancectlError("HOLD_CLOSED", `The hold is ${closed?.state ?? "closed"}`);
+    }
+    throw refusalError(outcome.refusal, operation);
+  });
+}

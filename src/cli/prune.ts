@@ -1,0 +1,22 @@
+import { pruneKeys } from "../ledger/prune.ts";
+import type { Context } from "./context.ts";
+import { grouped } from "./output.ts";
+import { withLedger } from "./with-ledger.ts";
+
+/** Removes idempotency keys that are past their time. */
+export async function prune(context: Context, flags: { days?: number }): Promise<void> {
+  const { output, stopping } = context;
+  const days = flags.days ?? (await context.loadConfig()).idempotencyDays;
+  const removed = await withLedger(context, async ({ database }) => {
+    const progress = output.progress("Removing old idempotency keys");
+    const tell = (count: number) => progress.update(`Removed ${grouped(count)} idempotency keys`);
+    try {
+      return await pruneKeys(database.writers, days, tell, stopping);
+    } finally {
+      progress.end();
+    }
+  });
+  output.result({ removed, days }, () => {
+    return `Removed ${grouped(removed)} idempotency keys older than ${days} days`;
+  });
+}

@@ -1,0 +1,30 @@
+import { BalancectlError } from "../errors.ts";
+import { refusalError } from "../ledger/refusal.ts";
+import { transfer as transferOperation } from "../ledger/request.ts";
+import type { Context } from "./context.ts";
+import { grouped } from "./output.ts";
+import { withLedger } from "./with-ledger.ts";
+import { type WriteFlags, writeOptions } from "./write-options.ts";
+
+/** Moves an amount from one user to another. */
+export async function transfer(
+  context: Context,
+  from: number,
+  to: number,
+  amount: number,
+  flags: WriteFlags,
+): Promise<void> {
+  const { output } = context;
+  if (from === to) {
+    throw new BalancectlError("INVALID_REQUEST", "<to> must not be the user who pays");
+  }
+  const operation = transferOperation({ from, to, amount }, writeOptions(flags));
+  const outcome = await withLedger(context, (ledger) => ledger.apply(operation));
+  if (outcome.refusal !== null) throw refusalError(outcome.refusal, operation);
+  const { operationId: id, balance } = outcome;
+  const data = { id, from, to, amount, balance };
+  output.result({ success: true, data }, () => {
+    const left = `user ${from} has ${output.paint.bold(grouped(balance as number))} left`;
+    return `Transfer ${id}: ${grouped(amount)} from user ${from} to user ${to}; ${left}`;
+  });
+}

@@ -1,0 +1,41 @@
+import type pg from "pg";
+import { translateError } from "../database/translate-error.ts";
+
+/** Keys a step: some milliseconds of locks and log. */
+const stepSize = 5_000;
+
+/**
+ * Removes idempotency keys older than `days`, a bounded step at a time.
+ * @returns how many were removed
+ */
+export async function pruneKeys(
+  writers: pg.Pool,
+  days: number,
+  onProgress: (removed: number) => void,
+  signal: AbortSignal,
+): Promise<number> {
+  let removed = 0;
+  for (;;) {
+    signal.throwIfAborted();
+    const step = await pruneStep(writers, days);
+    removed += step;
+    onProgress(removed);
+    if (step < stepSize) return removed;
+  }
+}
+
+async function pruneStep(writers: pg.Pool, days: number): Promise<number> {
+  try {
+    const { rowCount } = await writers.query(
+      `DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY (
+         SELECT ctid FROM idempotency_keys
+          WHERE created_at < clock_timestamp() - $1 * interval '1 day'
+          ORDER BY created_at LIMIT $2
+            FOR UPDATE SKIP LOCKED))`,
+      [days, stepSize],
+    );
+    return rowCount ?? 0;
+  } catch (error) {
+    throw translateError(error);
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * What must be true of the tables, as queries that return what is not. Each row of an answer is a
+ * finding: user_id, version, expected and found.
+ *
+ * Those that look at users take a range of ids, $1 < id <= $2, so that the work comes in steps
+ * whose memory is bounded; entries of users that do not exist fall into a range as well.
+ */
+
+export interface Check {
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** The first entry of each user that does not follow from the one before it. */
+const chain: Check = {
+  name: "chain",
+  sql: `
+    SELECT DISTINCT ON (user_id) user_id, version,
+           CASE WHEN version <> before_version + 1 THEN 'version ' || before_version + 1
+                WHEN balance <> before_balance + amount
+                  THEN 'balance ' || before_balance || ' + ' || amount || ' = ' || before_balance + amount
+                WHEN balance NOT BETWEEN 0 AND 9007199254740991 THEN 'a balance from 0 to 2^53 - 1'
+                WHEN amount = 0 THEN 'an amount other than 0'
+                ELSE 'a time not before ' || before_created_at END AS expected,
+           CASE WHEN version <> before_version + 1 THEN 'version ' || version
+                WHEN balance <> before_balance + amount
+                  OR balance NOT BETWEEN 0 AND 9007199254740991 THEN 'balance ' || balance
+                WHEN amount = 0 THEN 'amount 0'
+                ELSE created_at::text END AS found
+      FROM (SELECT user_id, version, amount, balance, created_at,
+                   lag(version, 1, 0::bigint) OVER w AS before_version,
+                   lag(balance, 1, 0::bigint) OVER w AS before_balance,
+                   lag(created_at, 1, created_at) OVER w AS before_created_at
+              FROM entries
+             WHERE user_id > $1 AND user_id <= $2
+            WINDOW w AS (PARTITION BY user_id ORDER BY version)) e
+     WHERE version <> before_version + 1
+        OR balance <> before_balance + amount
+        OR balance NOT BETWEEN 0 AND 9007199254740991
+        OR amount = 0
+        OR created_at < before_created_at
+     ORDER BY user_id, version`,
+};
+
+/** The user's row against the journal: balance = sum = last entry's balance, version = count. */
+const balance: Check = {
+  name: "balance",
+  sql: `
+    SELECT coalesce(u.id, e.user_id) AS user_id, coalesce(e.version, 0) AS version,
+           CASE WHEN u.id IS NULL THEN 'a user'
+                WHEN u.version <> coalesce(e.count, 0) THEN 'version ' || coalesce(e.count, 0)
+                ELSE 'balance ' || coalesce(e.sum, 0) END AS expected,
+           CASE WHEN u.id IS NULL THEN e.count || ' entries without one'
+                WHEN u.version <> coalesce(e.count, 0) THEN 'version ' || u.version
+                ELSE 'balance ' || u.balance END AS found
+      FROM (SELECT * FROM users WHERE id > $1 AND id <= $2) u
+      FULL JOIN (SELECT user_id, max(version) AS version, count(*), sum(amount)
+                   FROM entries WHERE user_id > $1 AND user_id <= $2
+                  GROUP BY user_id) e ON e.user_id = u.id
+     WHERE u.id IS NULL
+        OR u.version <> coalesce(e.count, 0)
+        OR u.balance <> coalesce(e.sum, 0)
+        OR u.balance NOT BETWEEN 0 AND 9007199254740991
+     ORDER BY 1`,
+};
+
+/** What a user has on hold is what the open holds add up to. */
+const held: Check = {
+  name: "held",
+  sql: `
+    SELECT coalesce(u.id, h.user_id) AS user_id, coalesce(u.version, 0) AS version,
+           'held ' || coalesce(h.sum, 0) AS expected,
+           CASE WHEN u.id IS NULL THEN 'no user' ELSE 'held ' || u.held END AS found
+      FROM (SELECT * FROM users WHERE id > $1 AND id <= $2) u
+      FULL JOIN (SELECT user_id, sum(amount) FROM holds
+                  WHERE state = 'open' AND user_id > $1 AND user_id <= $2
+                  GROUP BY user_id) h ON h.user_id = u.id
+     WHERE u.id IS NULL OR u.held <> coalesce(h.sum, 0)
+     ORDER BY 1`,
+};
+
+/** A hold's entries say how it ended, once: what is still taken is open or was captured. */
+const holds: Check = {
+  name: "hold",
+  sql: `
+    SELECT user_id, version, 'hold ' || id || ' ' || state || ': entries ' || expected AS expected,
+           'entries ' || found AS found
+      FROM (SELECT coalesce(h.user_id, e.user_id) AS user_id, coalesce(e.version, 0) AS version,
+                   coalesce(h.id, e.operation_id) AS id, coalesce(h.state, 'missing') AS state,
+                   CASE h.state WHEN 'open'     THEN 'hold ' || -h.amount
+                                WHEN 'captured' THEN 'capture ' || -h.captured
+                                                     || ' hold ' || -h.amount || ' release ' || h.amount
+                                WHEN 'voided'   THEN 'hold ' || -h.amount || ' void ' || h.amount
+                                WHEN 'expired'  THEN 'expiry ' || h.amount || ' hold ' || -h.amount
+                                ELSE 'none' END AS expected,
+                   coalesce(e.found, 'none') AS found
+              FROM (SELECT * FROM holds WHERE user_id > $1 AND user_id <= $2) h
+              FULL JOIN (SELECT user_id, operation_id, max(version) AS version,
+                                string_agg(kind || ' ' || amount, ' ' ORDER BY kind) AS found
+                           FROM entries
+                          WHERE kind IN ('hold', 'release', 'capture', 'void', 'expiry')
+                            -- A capture that pays somebody leaves an entry there: see payments.
+                            AND NOT (kind = 'capture' AND amount > 0)
+                            AND user_id > $1 AND user_id <= $2
+                          GROUP BY user_id, operation_id) e
+                ON e.user_id = h.user_id AND e.operation_id = h.id) s
+     WHERE found <> expected
+     ORDER BY user_id, version`,
+};
+
+/** What an idempotency key says was applied is in the journal. */
+const keys: Check = {
+  name: "idempotency-key",
+  sql: `
+    SELECT k.user_id, k.version,
+           'the entry of key ' || k.key || ' with balance ' || k.balance AS expected,
+           CASE WHEN e.version IS NULL THEN 'no such entry' ELSE 'balance ' || e.balance END AS found
+      FROM idempotency_keys k
+      LEFT JOIN entries e ON e.version = k.version
+       AND e.user_id = CASE WHEN k.user_id = 0 THEN k.created_user_id ELSE k.user_id END
+     WHERE k.refusal IS NULL AND k.version > 0
+       AND (e.version IS NULL OR e.balance <> k.balance)
+       AND k.user_id >= $1 AND k.user_id <= $2 AND (k.user_id > $1 OR k.user_id = 0)
+     ORDER BY 1, 2`,
+};
+
+/** In the order in which they name a user: the first finding about one is the nearest to the cause. */
+export const userChecks: readonly Check[] = [chain, balance, held, holds, keys];
+
+/** Nothing is made or lost between users: the entries of a transfer cancel. */
+export const transferCheck: Check = {
+  name: "transfer",
+  sql: `
+    SELECT min(user_id) AS user_id, min(version) AS version,
+           'two entries of transfer ' || operation_id || ' with sum 0' AS expected,
+           count(*) || ' with sum ' || sum(amount) AS found
+      FROM entries
+     WHERE operation_id IS NOT NULL AND kind = 'transfer'
+     GROUP BY operation_id
+    HAVING sum(amount) <> 0 OR count(*) <> 2`,
+};
+
+/** What a capture pays to another user is what it took from the first. */
+export const paymentCheck: Check = {
+  name: "payment",
+  sql: `
+    SELECT p.user_id, p.version,
+           'what the capture of hold ' || p.operation_id || ' took: '
+             || coalesce(-t.amount::text::bigint, 0) AS expected,
+           'paid ' || p.amount AS found
+      FROM entries p
+      LEFT JOIN entries t ON t.operation_id = p.operation_id AND t.kind = 'capture' AND t.amount < 0
+     WHERE p.operation_id IS NOT NULL AND p.kind = 'capture' AND p.amount > 0
+       AND p.amount IS DISTINCT FROM -t.amount`,
+};
+
+/** The guards that let nobody change a balance past the journal: there, enabled, valid. */
+export const guardCheck: Check = {
+  name: "guard",
+  sql: `
+    SELECT NULL::bigint AS user_id, NULL::bigint AS version, g.kind || ' ' || g.name AS expected,
+           CASE WHEN g.state IS NULL THEN 'missing' ELSE 'disabled or not valid' END AS found
+      FROM (SELECT w.kind, w.name,
+                   CASE w.kind
+                     WHEN 'trigger' THEN (SELECT t.tgenabled IN ('O', 'A') FROM pg_trigger t
+                                           WHERE t.tgrelid = w.rel::regclass AND t.tgname = w.name)
+                     ELSE (SELECT c.convalidated FROM pg_constraint c
+                            WHERE c.conrelid = w.rel::regclass AND c.conname = w.name) END AS state
+              FROM (VALUES ('trigger', 'entries', 'entries_append_only'),
+                           ('trigger', 'users', 'users_keep_history'),
+                           ('trigger', 'users', 'users_balance_has_entry_on_insert'),
+                           ('trigger', 'users', 'users_balance_has_entry_on_update'),
+                           ('constraint', 'users', 'users_pkey'),
+                           ('constraint', 'users', 'users_balance_range'),
+                           ('constraint', 'users', 'users_held_range'),
+                           ('constraint', 'entries', 'entries_pkey'),
+                           ('constraint', 'entries', 'entries_balance_range'),
+                           ('constraint', 'entries', 'entries_amount_not_zero'),
+                           ('constraint', 'holds', 'holds_pkey'),
+                           ('constraint', 'holds', 'holds_captured_range'),
+                           ('constraint', 'idempotency_keys', 'idempotency_keys_pkey'))
+                   AS w (kind, rel, name)) g
+     WHERE g.state IS NOT TRUE`,
+};
