@@ -16,7 +16,6 @@ export const errorMessages = {
   USER_EXISTS: "A user with this id exists already",
   HEADERS_TOO_LARGE: "The request headers are too large",
   PRECONDITION_FAILED: "The user has changed since: the version is not the one that If-Match names",
-  IDEMPOTENCY_KEY_IN_USE: "A request with this Idempotency-Key is being processed; try again",
   IDEMPOTENCY_KEY_REUSED: "This Idempotency-Key was used before with a different request",
   OPERATION_NOT_FOUND: "No operation is stored under this Idempotency-Key",
   TRANSFER_NOT_FOUND: "Transfer not found",

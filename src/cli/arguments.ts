@@ -24,6 +24,7 @@ export function signedAmount(text: string): number {
 }
 
 export const port = wholeNumber(0, 65_535);
+export const workerCount = wholeNumber(1, 64);
 export const days = wholeNumber(1, 36_500);
 export const requestCount = wholeNumber(1, 10_000_000);
 export const socketCount = wholeNumber(1, 1_000_000);

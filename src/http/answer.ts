@@ -16,7 +16,6 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   METHOD_NOT_ALLOWED: 405,
   REQUEST_TIMEOUT: 408,
   USER_EXISTS: 409,
-  IDEMPOTENCY_KEY_IN_USE: 409,
   HOLD_CLOSED: 409,
   PRECONDITION_FAILED: 412,
   PAYLOAD_TOO_LARGE: 413,
@@ -41,7 +40,6 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
 const retryAfter: Partial<Record<ErrorCode, string>> = {
   OVERLOADED: "1",
   DATABASE_UNAVAILABLE: "1",
-  IDEMPOTENCY_KEY_IN_USE: "1",
 };
 
 export function sendData(

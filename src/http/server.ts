@@ -43,10 +43,9 @@ export async function startHttpServer(
     if (draining) res.shouldKeepAlive = false;
   });
   await listen(server, host, port);
-  const address = server.address() as AddressInfo;
-  const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  const { address, port: actualPort } = server.address() as AddressInfo;
   return {
-    url: `http://${name}:${address.port}`,
+    url: httpUrl(address, actualPort),
     get draining() {
       return draining;
     },
@@ -55,6 +54,10 @@ export async function startHttpServer(
       return stop(server, timeoutMs);
     },
   };
+}
+
+export function httpUrl(host: string, port: number): string {
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The ledger: everything that can be asked of balances, on one database. */
-import { Op, QueryTypes } from "sequelize";
+import { literal, Op, QueryTypes } from "sequelize";
 import type { Config } from "../config.ts";
 import type { Database } from "../database/connection.ts";
 import type { UserRow } from "../database/models.ts";
@@ -61,9 +61,11 @@ export function createLedger(database: Database, options: LedgerOptions): Ledger
     }
   }
 
-  async function current(user: User): Promise<User> {
-    const time = now() ?? new Date();
-    if (user.nextExpiryAt === null || user.nextExpiryAt > time) return user;
+  /** A user with a hold that is due is written first, and read again. */
+  async function current({ due, ...user }: ReadUser): Promise<User> {
+    const time = now();
+    const touched = time === null ? due : user.nextExpiryAt !== null && user.nextExpiryAt <= time;
+    if (!touched) return user;
     await commit.submit(touch(user.id));
     return (await readUser(database, user.id)) ?? user;
   }
@@ -82,24 +84,33 @@ export function createLedger(database: Database, options: LedgerOptions): Ledger
   };
 }
 
-async function readUser(database: Database, userId: number): Promise<User | null> {
+/** Whether a hold is due is asked of the database's clock, which also gives it back. */
+type ReadUser = User & { due: boolean };
+const due: [ReturnType<typeof literal>, string] = [
+  literal("coalesce(next_expiry_at <= clock_timestamp(), false)"),
+  "due",
+];
+
+async function readUser(database: Database, userId: number): Promise<ReadUser | null> {
   try {
-    const row = await database.models.User.findByPk(userId, { raw: true });
-    return row as unknown as User | null;
+    const options = { attributes: { include: [due] }, raw: true };
+    const row = await database.models.User.findByPk(userId, options);
+    return row as unknown as ReadUser | null;
   } catch (error) {
     throw translateError(error);
   }
 }
 
-async function readUsers(database: Database, after: number, limit: number): Promise<User[]> {
+async function readUsers(database: Database, after: number, limit: number): Promise<ReadUser[]> {
   try {
     const rows = await database.models.User.findAll({
+      attributes: { include: [due] },
       where: { id: { [Op.gt]: after } },
       order: [["id", "asc"]],
       limit,
       raw: true,
     });
-    return rows as unknown as User[];
+    return rows as unknown as ReadUser[];
   } catch (error) {
     throw translateError(error);
   }

@@ -79,6 +79,9 @@ export function userRoutes(app: Express, api: Api): void {
         const since = user.createdAt.toISOString();
         throw new BalancectlError("USER_NOT_FOUND", `User ${userId} exists only since ${since}`);
       }
+      if (at > new Date()) {
+        throw new BalancectlError("INVALID_REQUEST", "at is in the future; leave it out for now");
+      }
       const balance = await balanceAt(ledger.database, userId, at);
       sendData(res, { id: user.id, balance, at: at.toISOString() });
     })

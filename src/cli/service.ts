@@ -1,0 +1,75 @@
+/** Puts the parts together, database, ledger, HTTP server, and takes them apart in order. */
+import { QueryTypes } from "sequelize";
+import type { Config } from "../config.ts";
+import { connectDatabase, type Database } from "../database/connection.ts";
+import { createApp } from "../http/app.ts";
+import { startHttpServer } from "../http/server.ts";
+import type { LedgerObserver } from "../ledger/group-commit.ts";
+import { createLedger } from "../ledger/ledger.ts";
+import type { Logger } from "../log.ts";
+
+export interface Service {
+  readonly url: string;
+  /** Stops in phases, each bounded by drainTimeoutMs: requests, changes, connections. */
+  stop(): Promise<void>;
+}
+
+/** @param schema the migration that the database is at; another one makes it not ready */
+export async function startService(
+  config: Config,
+  databaseUrl: string,
+  schema: string,
+  log: Logger,
+): Promise<Service> {
+  const database = connectDatabase(databaseUrl, config);
+  const ledger = createLedger(database, { bounds: config, observer: logFailures(log) });
+  let stopping = false;
+  const notReady = async () =>
+    stopping ? "The server is stopping" : await schemaProblem(database, schema);
+  const app = createApp({ ledger, log, bodyBytesMax: config.bodyBytesMax, notReady }, config);
+  try {
+    const server = await startHttpServer(app, config);
+    return {
+      url: server.url,
+      stop: async () => {
+        stopping = true;
+        const inTime = await server.stop(config.drainTimeoutMs);
+        if (!inTime) log.warn("some requests were cut: they took longer than the drain timeout");
+        await within(config.drainTimeoutMs, ledger.drained());
+        await database.close();
+      },
+    };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+function logFailures(log: Logger): LedgerObserver {
+  return {
+    batchFailed: ({ lane, operations, error }) => {
+      log.error({ lane, operations, code: error.code, err: error.cause }, error.message);
+    },
+  };
+}
+
+async function schemaProblem({ sequelize }: Database, schema: string): Promise<string | null> {
+  try {
+    const rows = await sequelize.query("SELECT 1 FROM schema_migrations WHERE name = $1", {
+      bind: [schema],
+      type: QueryTypes.SELECT,
+    });
+    return rows.length > 0 ? null : "The database schema is not the one of this server";
+  } catch {
+    return "The database cannot be reached";
+  }
+}
+
+async function within(timeoutMs: number, done: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs);
+  });
+  await Promise.race([done, late]);
+  clearTimeout(timer);
+}
