@@ -2,11 +2,12 @@
  * Group commit: while one batch of operations is on its way to PostgreSQL, those that arrive share
  * the next one. PostgreSQL groups its own log flushes in the same way.
  *
- * A lane has two states:
+ * A lane has three states:
  *
- *     idle ──submit──▶ flying ──answered, nothing waits──▶ idle
- *                        │ ▲
- *                        └─┴── answered, some wait: take at most batchSizeMax, fly again
+ *     idle ──submit──▶ boarding ──the turn of the event loop ends, or full──▶ flying
+ *      ▲                                                                     │  ▲ │
+ *      └──────────────────── answered, nothing waits ────────────────────────┘  └─┘ answered, some
+ *                                                            wait: take batchSizeMax and fly again
  *
  * - Not a queue: an operation that finds its lane idle leaves with the requests read in the same
  *   turn of the event loop. There is no timer, no delay, no worker, and nothing outlives its request.
@@ -55,14 +56,14 @@ interface Waiting {
 
 interface Lane {
   readonly index: number;
-  flying: boolean;
+  state: "idle" | "boarding" | "flying";
   waiting: Waiting[];
 }
 
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const { batchSizeMax, waitingMax, apply, observer } = options;
   const lanes = Array.from({ length: options.lanes }, (_, index): Lane => {
-    return { index, flying: false, waiting: [] };
+    return { index, state: "idle", waiting: [] };
   });
   let waitingCount = 0;
   let idleListeners: (() => void)[] = [];
@@ -76,16 +77,28 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     const lane = laneOf(operation);
     return new Promise((resolve, reject) => {
       lane.waiting.push({ operation, resolve, reject });
-      if (lane.flying) return;
-      lane.flying = true;
-      // At the end of this turn of the event loop: requests that the kernel handed over together
-      // share the batch, instead of the first leaving alone and the rest waiting for its fsync.
-      setImmediate(() => void fly(lane));
+      if (lane.state === "idle") board(lane);
+      // A burst of thousands is one long turn: what is full leaves while the rest is being read.
+      else if (lane.waiting.length >= batchSizeMax) takeOff(lane);
     });
+  }
+
+  /**
+   * Leaves at the end of this turn of the event loop: requests that the kernel handed over together
+   * share the batch, instead of the first leaving alone and the rest waiting for its flush.
+   */
+  function board(lane: Lane): void {
+    lane.state = "boarding";
+    setImmediate(() => takeOff(lane));
+  }
+
+  function takeOff(lane: Lane): void {
+    if (lane.state === "boarding") void fly(lane);
   }
 
   /** Flies batch after batch until nothing waits in the lane. Never rejects. */
   async function fly(lane: Lane): Promise<void> {
+    lane.state = "flying";
     while (lane.waiting.length > 0) {
       const batch = takeBatch(lane, batchSizeMax);
       const startedAt = performance.now();
@@ -101,8 +114,8 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       }
       for (const { operation } of batch) waitingCount -= 1 + (operation.legs?.length ?? 0);
     }
-    lane.flying = false;
-    if (lanes.some(({ flying }) => flying)) return;
+    lane.state = "idle";
+    if (busy()) return;
     for (const listener of idleListeners) listener();
     idleListeners = [];
   }
@@ -124,6 +137,10 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     for (const { reject } of batch) reject(error);
   }
 
+  function busy(): boolean {
+    return lanes.some(({ state }) => state !== "idle");
+  }
+
   /** A transfer rides with the lower id, so that a pair that pays both ways shares one lane. */
   function laneOf({ userId, toUserId }: Operation): Lane {
     const id = toUserId === undefined ? userId : Math.min(userId, toUserId);
@@ -133,9 +150,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   return {
     submit,
     drained: () =>
-      lanes.some(({ flying }) => flying)
-        ? new Promise((resolve) => idleListeners.push(resolve))
-        : Promise.resolve(),
+      busy() ? new Promise((resolve) => idleListeners.push(resolve)) : Promise.resolve(),
   };
 }
 
