@@ -22,7 +22,10 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 try {
   process.loadEnvFile();
 } catch (error) {
-  if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
+    process.stderr.write(`balancectl: .env cannot be read: ${(error as Error).message}\n`);
+    process.exit(2);
+  }
 }
 
 process.exitCode = await run({
@@ -34,5 +37,5 @@ process.exitCode = await run({
   nodePath: process.execPath,
   script: fileURLToPath(import.meta.url),
 });
-// A channel to a parent would keep the process alive.
-if (process.connected) process.disconnect();
+// What was cut off, or a channel to a parent, would keep the process alive.
+process.exit();

@@ -10,8 +10,8 @@ CREATE TABLE users (
   version        bigint NOT NULL DEFAULT 0,
   -- No open hold is due before this moment; NULL when none is ever due.
   next_expiry_at timestamptz,
-  created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-  updated_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+  created_at     timestamptz NOT NULL DEFAULT date_trunc('milliseconds', clock_timestamp()),
+  updated_at     timestamptz NOT NULL DEFAULT date_trunc('milliseconds', clock_timestamp()),
   CONSTRAINT users_id_range CHECK (id BETWEEN 1 AND 9007199254740991),
   CONSTRAINT users_balance_range CHECK (balance BETWEEN 0 AND 9007199254740991),
   CONSTRAINT users_held_range CHECK (held >= 0 AND balance + held <= 9007199254740991),
@@ -91,6 +91,6 @@ CREATE TRIGGER users_balance_has_entry_on_update AFTER UPDATE ON users
 
 -- User 1 with a balance of 10000, and the opening entry that accounts for it.
 INSERT INTO entries (user_id, version, amount, balance, kind, created_at)
-VALUES (1, 1, 10000, 10000, 'opening', clock_timestamp());
+VALUES (1, 1, 10000, 10000, 'opening', date_trunc('milliseconds', clock_timestamp()));
 INSERT INTO users (id, balance, version) VALUES (1, 10000, 1);
 SELECT setval(pg_get_serial_sequence('users', 'id'), 1);

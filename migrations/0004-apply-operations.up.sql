@@ -97,7 +97,7 @@ BEGIN
       UPDATE users u
          SET balance = u.balance + p_amounts[1],
              version = u.version + 1,
-             updated_at = greatest(clock_timestamp(), u.updated_at)
+             updated_at = greatest(date_trunc('milliseconds', clock_timestamp()), u.updated_at)
        WHERE u.id = p_users[1]
          AND u.balance + p_amounts[1] >= 0
          AND u.balance + u.held + p_amounts[1] <= balance_max
@@ -129,7 +129,7 @@ BEGIN
         ON f.id = x.id;
   END IF;
   -- Read after the lock and never before an earlier entry: a user's times follow its versions.
-  v_now := greatest(coalesce(p_now, clock_timestamp()), u_updated_at);
+  v_now := greatest(coalesce(p_now, date_trunc('milliseconds', clock_timestamp())), u_updated_at);
   decided_at := extract(epoch FROM v_now) * 1000;
 
   -- 2. Holds that are due, each stamped with the moment it was due.

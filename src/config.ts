@@ -21,8 +21,11 @@ const settings = z.object({
   PORT: wholeNumber(0, 65_535, 3000),
   DATABASE_URL: z
     .string()
-    .regex(/^postgres(ql)?:\/\//, "must be a URL that begins with postgres:// or postgresql://")
-    .refine((url) => URL.canParse(url), "must be a valid URL, like postgres://user:pw@host:5432/db")
+    .regex(/^postgres(ql)?:\/\//, {
+      error: "must be a URL that begins with postgres:// or postgresql://",
+      abort: true,
+    })
+    .refine(isDatabaseUrl, "must be a valid URL, like postgres://user:pw@host:5432/db")
     .optional(),
   BALANCECTL_DATA_DIR: z.string().optional(),
   LOG_LEVEL: z
@@ -104,6 +107,15 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     bodyBytesMax: s.BALANCECTL_BODY_BYTES_MAX,
     drainTimeoutMs: s.BALANCECTL_DRAIN_TIMEOUT_MS,
   });
+}
+
+function isDatabaseUrl(text: string): boolean {
+  try {
+    decodeURIComponent(new URL(text).pathname);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Root's home is closed to the user PostgreSQL must run as, so root keeps its data below /var/lib. */

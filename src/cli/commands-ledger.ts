@@ -88,6 +88,10 @@ function addUsersCommands(program: Command, add: AddCommand, context: Context): 
   const users = program
     .command("users")
     .description("Open, list and show users.")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ balancectl users create --balance 10000\n  $ balancectl users show 1",
+    )
     .helpCommand(false);
 
   const create = add(users, "create", "Open a user.", [

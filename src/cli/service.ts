@@ -36,7 +36,8 @@ export async function startService(
         const inTime = await server.stop(config.drainTimeoutMs);
         if (!inTime) log.warn("some requests were cut: they took longer than the drain timeout");
         await within(config.drainTimeoutMs, ledger.drained());
-        await database.close();
+        // A statement may still wait for somebody's lock: the process does not.
+        await within(config.drainTimeoutMs, database.close());
       },
     };
   } catch (error) {

@@ -47,6 +47,8 @@ export function connectDatabase(url: string, bounds: ConnectionBounds): Database
   });
   // A connection that dies while idle is replaced by the pool; unheard, its error would end the process.
   writers.on("error", () => {});
+  // One that dies in use fails its query; unheard, the error beside that would end the process.
+  writers.on("connect", (client) => client.on("error", () => {}));
   return {
     sequelize,
     models: defineModels(sequelize),

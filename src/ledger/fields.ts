@@ -67,7 +67,11 @@ export const reference = z
 
 export const metadata = z
   .record(z.string(), z.unknown(), { error: "must be a JSON object" })
-  .refine(fitsMetadata, { error: `must have at most ${metadataBytesMax} bytes as JSON` })
+  .refine(fitsMetadata, {
+    error: `must have at most ${metadataBytesMax} bytes as JSON`,
+    // What is too large may also be too deep to be walked.
+    abort: true,
+  })
   .refine(isStorable, { error: "must not contain NUL, broken Unicode or numbers beyond range" });
 
 /** What every write accepts beside its own fields. */
@@ -99,7 +103,9 @@ export function parseRequest<T>(schema: z.ZodType<T>, value: unknown, where: str
   if (result.success) return result.data;
   const problems = result.error.issues.map((issue) => {
     if (issue.code === "unrecognized_keys") {
-      return `${where} has no field ${issue.keys.map((key) => clip(JSON.stringify(key))).join(", ")}`;
+      const shownKeys = issue.keys.slice(0, 5).map((key) => clip(JSON.stringify(key)));
+      if (issue.keys.length > 5) shownKeys.push(`and ${issue.keys.length - 5} more`);
+      return `${where} has no field ${shownKeys.join(", ")}`;
     }
     const path = issue.path.map(String).join(".");
     if (path === "") {

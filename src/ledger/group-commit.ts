@@ -107,7 +107,9 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
         const outcomes = await apply(operations);
         settle(batch, outcomes);
         const durationMs = performance.now() - startedAt;
-        observer?.batchCommitted?.({ lane: lane.index, operations: batch.length, durationMs });
+        tell(() =>
+          observer?.batchCommitted?.({ lane: lane.index, operations: batch.length, durationMs }),
+        );
       } catch (error) {
         if (failedOnData(error)) await applyEachAlone(lane, batch);
         else fail(lane, batch, error);
@@ -132,7 +134,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
 
   function fail(lane: Lane, batch: Waiting[], error: unknown): void {
     if (error instanceof BalancectlError) {
-      observer?.batchFailed?.({ lane: lane.index, operations: batch.length, error });
+      tell(() => observer?.batchFailed?.({ lane: lane.index, operations: batch.length, error }));
     }
     for (const { reject } of batch) reject(error);
   }
@@ -152,6 +154,15 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     drained: () =>
       busy() ? new Promise((resolve) => idleListeners.push(resolve)) : Promise.resolve(),
   };
+}
+
+/** An observer that fails must not stop a lane: its operations would never be answered. */
+function tell(observe: () => void): void {
+  try {
+    observe();
+  } catch {
+    // Nothing to tell it to.
+  }
 }
 
 /** The oldest of the lane, up to `sizeMax` (one at least), without a second use of one key. */

@@ -12,6 +12,15 @@ export function guardOrigin(listenHost: string, allowedHosts: readonly string[])
   const checkHost = isLoopback(listenHost);
   return (req, res, next) => {
     const host = req.headers.host ?? "";
+    if (req.headers.host === undefined && req.httpVersion === "1.1") {
+      sendError(res, "INVALID_REQUEST", "The request has no Host header");
+      return;
+    }
+    const { expect } = req.headers;
+    if (expect !== undefined && expect.toLowerCase() !== "100-continue") {
+      sendError(res, "INVALID_REQUEST", "No expectation but 100-continue can be met");
+      return;
+    }
     if (checkHost && !names.has(withoutPort(host))) {
       const name = JSON.stringify(withoutPort(host).slice(0, 60));
       sendError(
