@@ -129,7 +129,8 @@ BEGIN
         ON f.id = x.id;
   END IF;
   -- Read after the lock and never before an earlier entry: a user's times follow its versions.
-  v_now := greatest(coalesce(p_now, date_trunc('milliseconds', clock_timestamp())), u_updated_at);
+  -- Milliseconds, so that a time as it is shown is the time that is stored.
+  v_now := greatest(date_trunc('milliseconds', coalesce(p_now, clock_timestamp())), u_updated_at);
   decided_at := extract(epoch FROM v_now) * 1000;
 
   -- 2. Holds that are due, each stamped with the moment it was due.

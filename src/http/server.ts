@@ -138,7 +138,7 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
 /** Node keeps the answer that is being made on the socket. */
 function busy(socket: Duplex): boolean {
   const { _httpMessage: res } = socket as Duplex & { _httpMessage?: ServerResponse | null };
-  return res != null && res.req.complete;
+  return res?.req.complete ?? false;
 }
 
 const parserCodes: Readonly<Record<string, ErrorCode>> = {

@@ -56,7 +56,7 @@ export const pageLimit = z
   .default(100);
 
 /** Text that people and programs match by: no control characters, no pictographs. */
-const referenceRule = /^[\p{L}\p{M}\p{N}\p{P}\p{Zs}\p{Sm}\p{Sc}\p{Sk}]+$/u;
+const referenceRule = /^[\p{L}\p{Mn}\p{Mc}\p{N}\p{P}\p{Zs}\p{Sm}\p{Sc}\p{Sk}]+$/u;
 export const reference = z
   .string({ error: "must be a string" })
   .min(1, { error: "must not be empty" })
@@ -66,7 +66,11 @@ export const reference = z
   });
 
 export const metadata = z
-  .record(z.string(), z.unknown(), { error: "must be a JSON object" })
+  // Not z.record, which drops a field called __proto__ without a word.
+  .custom<Readonly<Record<string, unknown>>>(isObject, {
+    error: "must be a JSON object",
+    abort: true,
+  })
   .refine(fitsMetadata, {
     error: `must have at most ${metadataBytesMax} bytes as JSON`,
     // What is too large may also be too deep to be walked.
@@ -105,7 +109,7 @@ export function parseRequest<T>(schema: z.ZodType<T>, value: unknown, where: str
     if (issue.code === "unrecognized_keys") {
       const shownKeys = issue.keys.slice(0, 5).map((key) => clip(JSON.stringify(key)));
       if (issue.keys.length > 5) shownKeys.push(`and ${issue.keys.length - 5} more`);
-      return `${where} has no field ${shownKeys.join(", ")}`;
+      return `${issue.path.join(".") || where} has no field ${shownKeys.join(", ")}`;
     }
     const path = issue.path.map(String).join(".");
     if (path === "") {
@@ -136,6 +140,10 @@ function shown(value: unknown): string {
 
 function clip(text: string): string {
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function fitsMetadata(value: unknown): boolean {
