@@ -27,6 +27,19 @@ export const port = wholeNumber(0, 65_535);
 export const workerCount = wholeNumber(1, 64);
 export const days = wholeNumber(1, 36_500);
 export const requestCount = wholeNumber(1, 10_000_000);
+/** Requests a second. */
+export const rate = wholeNumber(1, 1_000_000);
+export const runSeconds = wholeNumber(1, 86_400);
+export const userCount = wholeNumber(1, 100_000);
+export const seed = wholeNumber(0, 2 ** 32 - 1);
+
+/** An exponent: 0, 1, 1.1. */
+export function skew(text: string): number {
+  const value = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && value <= 10) return value;
+  throw new InvalidArgumentError("It must be a number from 0 to 10.");
+}
+
 export const socketCount = wholeNumber(1, 1_000_000);
 export const rowCount = wholeNumber(1, 1_000_000_000);
 export const timeoutSeconds = wholeNumber(1, 3_600);

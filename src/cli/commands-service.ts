@@ -1,5 +1,5 @@
 /** Commands about the service as a whole. A command's code is loaded when it runs. */
-import { Argument, type Command } from "commander";
+import { Argument, type Command, Option } from "commander";
 import * as is from "./arguments.ts";
 import type { Context } from "./context.ts";
 import type { AddCommand } from "./program.ts";
@@ -63,7 +63,7 @@ function addStress(
   context: Context,
   setExitCode: (code: number) => void,
 ): void {
-  add(
+  const command = add(
     program,
     "stress",
     "Fire simultaneous withdrawals at one balance; check every answer, the balance and the journal.",
@@ -71,27 +71,56 @@ function addStress(
       "stress --count 10000",
       "stress --count 10000 --concurrency 100 --json",
       "stress --count 10000 --amount 3 --url https://balances.example.com",
+      "stress --rate 500 --duration 10 --users 20 --skew 1.1",
     ],
   )
     .option("--count <count>", "how many withdrawals", is.requestCount, 10_000)
+    .addOption(
+      new Option("--rate <rate>", "open loop: how many a second, however slow the answers are")
+        .argParser(is.rate)
+        .conflicts("count"),
+    )
+    .addOption(
+      new Option("--duration <seconds>", "with --rate: for how long")
+        .argParser(is.runSeconds)
+        .conflicts("count"),
+    )
     .option(
       "--concurrency <count>",
-      "how many at once, each on a socket of its own (default: all)",
+      "how many at once, each on a socket of its own (default: all; with --rate at most 1000)",
       is.socketCount,
     )
     .option("--amount <amount>", "what each withdraws", is.positiveAmount, 2)
     .option(
       "--balance <balance>",
-      "what the user made for the run has (default: 10000)",
+      "what each user made for the run has (default: 10000)",
       is.balance,
     )
     .option("--user <id>", "withdraw from this user instead", is.userId)
+    .addOption(
+      new Option("--users <count>", "how many users to make for the run")
+        .argParser(is.userCount)
+        .default(1)
+        .conflicts("user"),
+    )
+    .option(
+      "--skew <exponent>",
+      "how unequal the users are: Zipf's law (default: 0, alike)",
+      is.skew,
+    )
+    .option("--seed <seed>", "pick the users as the run with this seed did", is.seed)
     .option(
       "--url <url>",
       "the server to load (default: the one on HOST and PORT, else one of its own)",
     )
     .option("--timeout <seconds>", "how long an answer may take", is.timeoutSeconds, 30)
     .action(async (flags) => {
+      if ((flags.rate === undefined) !== (flags.duration === undefined)) {
+        command.error("error: --rate and --duration go together");
+      }
+      if (flags.users === 1 && (flags.skew !== undefined || flags.seed !== undefined)) {
+        command.error("error: --skew and --seed are for several users (--users)");
+      }
       setExitCode(await (await import("./stress.ts")).stress(context, flags));
     });
 }

@@ -1,14 +1,17 @@
 import type { HistogramBucket } from "../stress/histogram.ts";
+import type { LatencyPercentiles } from "../stress/latency.ts";
 import type { StressReport } from "../stress/stress-report.ts";
 import { grouped, type Output, table } from "./output.ts";
 
 /** A run as a person reads it: tally, speed, latencies, what was checked, verdict. */
 export function stressReportText(report: StressReport, server: string, output: Output): string {
   const { paint } = output;
-  const { requests, amount, sockets, user, expected } = report;
+  const { expected, users } = report;
   const failed = report.failed > 0 ? paint.red(grouped(report.failed)) : "0";
+  const several = users.count > 1;
   return [
-    `${paint.bold(`${grouped(requests)} withdrawals of ${grouped(amount)}`)} from a balance of ${grouped(user.balanceBefore)}, ${grouped(sockets)} sockets at once`,
+    headline(report, output),
+    ...planLines(report).map((line) => paint.dim(line)),
     paint.dim(server),
     "",
     table(
@@ -26,25 +29,52 @@ export function stressReportText(report: StressReport, server: string, output: O
           grouped(count),
           "",
         ]),
-        ["balance after", optional(user.balanceAfter), grouped(balanceExpected(report))],
-        ["journal", journalText(report), "adds up, no gap"],
+        [
+          several ? "balances after" : "balance after",
+          optional(users.balanceAfter),
+          grouped(balanceExpected(report)),
+        ],
+        [
+          several ? "journals" : "journal",
+          journalText(report),
+          several ? "each adds up, no gap" : "adds up, no gap",
+        ],
       ],
       [1, 2],
     ),
     "",
-    `${grouped(report.requestsPerSecond)} answers/s over ${(report.durationMs / 1000).toFixed(2)} s`,
-    latencyText(report),
+    ...speedLines(report, output),
     ...histogramLines(report.histogram, output),
     "",
     ...report.findings.map((finding) => paint.red(`✗ ${finding}`)),
-    report.verdict === "pass"
-      ? paint.green.bold("✔ pass: every answer, the balance and the journal agree")
-      : paint.red.bold(report.interrupted ? "✗ fail: interrupted" : "✗ fail"),
+    verdictText(report, output),
   ].join("\n");
 }
 
-function balanceExpected({ user, expected, amount }: StressReport): number {
-  return user.balanceBefore - expected.succeeded * amount;
+function headline({ requests, amount, sockets, users }: StressReport, { paint }: Output): string {
+  const { count, balanceBefore } = users;
+  const from =
+    count > 1
+      ? `${grouped(count)} balances of ${grouped(balanceBefore / count)}`
+      : `a balance of ${grouped(balanceBefore)}`;
+  const what = paint.bold(`${grouped(requests)} withdrawals of ${grouped(amount)}`);
+  return `${what} from ${from}, ${grouped(sockets)} sockets at once`;
+}
+
+/** What makes this run differ from the plain one, and can be asked for again. */
+function planLines({ rate, durationSeconds, skew, seed }: StressReport): string[] {
+  const lines: string[] = [];
+  if (rate !== null && durationSeconds !== null) {
+    lines.push(`open loop: ${grouped(rate)} a second for ${grouped(durationSeconds)} s`);
+  }
+  if (seed !== null) {
+    lines.push(`users picked ${skew > 0 ? `with a skew of ${skew}` : "evenly"}, seed ${seed}`);
+  }
+  return lines;
+}
+
+function balanceExpected({ users, expected, amount }: StressReport): number {
+  return users.balanceBefore - expected.succeeded * amount;
 }
 
 function journalText({ journal }: StressReport): string {
@@ -53,9 +83,36 @@ function journalText({ journal }: StressReport): string {
   return `${grouped(entries)} entries, sum ${grouped(sum)}, ${gapFree ? "no gap" : "GAPS"}`;
 }
 
-function latencyText({ latencyMs }: StressReport): string {
-  const parts = Object.entries(latencyMs).map(([name, ms]) => `${name} ${milliseconds(ms)}`);
-  return `latency ms: ${parts.join("  ")}`;
+function speedLines(report: StressReport, { paint }: Output): string[] {
+  const { rate, startsPerSecond, lateStarts, backlogMax, startDelayMs } = report;
+  const seconds = (report.durationMs / 1000).toFixed(2);
+  const answers = `${grouped(report.requestsPerSecond)} answers/s over ${seconds} s`;
+  const latency = percentilesText(report.latencyMs);
+  if (rate === null || startDelayMs === null) return [answers, `latency ms: ${latency}`];
+  const late =
+    `${grouped(lateStarts ?? 0)} of ${grouped(report.requests)} found no free socket when due, ` +
+    `up to ${grouped(backlogMax ?? 0)} waited at once`;
+  return [
+    `${grouped(Number((startsPerSecond ?? 0).toPrecision(3)))} starts/s of ${grouped(rate)} intended, ${answers}`,
+    lateStarts ? paint.yellow(`late starts: ${late}`) : "late starts: none",
+    `start delay ms: ${percentilesText(startDelayMs)}`,
+    `latency ms, from the intended start: ${latency}`,
+  ];
+}
+
+function percentilesText(percentiles: LatencyPercentiles): string {
+  return Object.entries(percentiles)
+    .map(([name, ms]) => `${name} ${milliseconds(ms)}`)
+    .join("  ");
+}
+
+function verdictText({ verdict, interrupted, users }: StressReport, { paint }: Output): string {
+  if (verdict === "fail") return paint.red.bold(interrupted ? "✗ fail: interrupted" : "✗ fail");
+  return paint.green.bold(
+    users.count > 1
+      ? `✔ pass: every answer, ${grouped(users.count)} balances and their journals agree`
+      : "✔ pass: every answer, the balance and the journal agree",
+  );
 }
 
 function histogramLines(buckets: readonly HistogramBucket[], { paint, columns }: Output): string[] {

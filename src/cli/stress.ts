@@ -3,17 +3,26 @@ import { checkFileLimits } from "../stress/file-limits.ts";
 import { probeServer } from "../stress/probe.ts";
 import type { StressProgress } from "../stress/progress.ts";
 import { runStress } from "../stress/run-stress.ts";
+import { checkLoad, socketsByDefault } from "../stress/stress-options.ts";
 import type { Context } from "./context.ts";
 import { grouped, type Progress } from "./output.ts";
 import { startOwnServer } from "./own-server.ts";
 import { stressReportText } from "./stress-report-text.ts";
 
 export interface StressFlags {
+  /** Of a closed loop; not looked at where there is a rate. */
   readonly count: number;
+  /** A second; together with `duration`. */
+  readonly rate?: number;
+  /** Seconds. */
+  readonly duration?: number;
   readonly concurrency?: number;
   readonly amount: number;
   readonly balance?: number;
   readonly user?: number;
+  readonly users: number;
+  readonly skew?: number;
+  readonly seed?: number;
   readonly url?: string;
   /** Seconds. */
   readonly timeout: number;
@@ -22,24 +31,24 @@ export interface StressFlags {
 /** @returns the exit code: 0 for a verdict of "pass", else 1 */
 export async function stress(context: Context, flags: StressFlags): Promise<number> {
   const { output, stopping } = context;
-  const { count, amount, user, timeout } = flags;
+  const { amount, user, users, skew, seed, timeout } = flags;
   if (user !== undefined && flags.balance !== undefined) {
     throw new BalancectlError(
       "INVALID_REQUEST",
       "--balance is for the user made for the run; leave it out with --user",
     );
   }
-  const concurrency = Math.min(flags.concurrency ?? count, count);
+  const target = user === undefined ? { balance: flags.balance ?? 10_000 } : { userId: user };
+  const load = { ...loadOf(flags), amount, ...target, users, skew, seed };
   // Before a server is started for nothing.
-  checkFileLimits(concurrency);
+  checkLoad(load);
+  checkFileLimits(load.concurrency);
   const progress = output.progress("Looking for a server");
   try {
     const server = await findServer(context, flags.url, progress);
     try {
-      const target = user === undefined ? { balance: flags.balance ?? 10_000 } : { userId: user };
-      const options = { url: server.url, count, concurrency, amount, ...target };
       const report = await runStress(
-        { ...options, timeoutMs: timeout * 1_000, signal: stopping },
+        { ...load, url: server.url, timeoutMs: timeout * 1_000, signal: stopping },
         (seen) => progress.update(progressText(seen)),
       );
       progress.end();
@@ -54,6 +63,15 @@ export async function stress(context: Context, flags: StressFlags): Promise<numb
   } finally {
     progress.end();
   }
+}
+
+/** How many requests, when, and over how many sockets. */
+function loadOf({ count, rate, duration, concurrency }: StressFlags) {
+  if (rate === undefined || duration === undefined) {
+    return { count, concurrency: Math.min(concurrency ?? count, count) };
+  }
+  const sockets = Math.min(concurrency ?? socketsByDefault(rate), rate * duration);
+  return { rate, durationSeconds: duration, concurrency: sockets };
 }
 
 interface Target {
@@ -87,7 +105,7 @@ async function findServer(
 function progressText({ phase, done, total, failed }: StressProgress): string {
   switch (phase) {
     case "funding":
-      return "Funding a user";
+      return total > 1 ? `Funding users: ${grouped(done)} of ${grouped(total)}` : "Funding a user";
     case "opening":
       return `Opening sockets: ${grouped(done)} of ${grouped(total)}`;
     case "firing": {
@@ -95,6 +113,8 @@ function progressText({ phase, done, total, failed }: StressProgress): string {
       return `Withdrawing: ${grouped(done)} of ${grouped(total)} answered${trouble}`;
     }
     case "reading":
-      return "Reading the balance and the journal back";
+      return total > 1
+        ? `Reading balances and journals back: ${grouped(done)} of ${grouped(total)}`
+        : "Reading the balance and the journal back";
   }
 }

@@ -3,18 +3,25 @@
  * wrong, or lie, is a row of a table in the tests.
  */
 import type { JournalReading } from "./journal.ts";
-import type { Counts } from "./tally.ts";
+import type { Counts, UserCounts } from "./tally.ts";
 
-/** All that a run saw. `null` where it could not be read back, with the reason in `readProblem`. */
-export interface Evidence {
+/** What a run saw of all its requests together. */
+export interface RunEvidence {
   readonly requests: number;
   readonly sent: number;
   readonly concurrency: number;
   readonly sockets: number;
-  /** What each withdrawal takes, positive. */
-  readonly amount: number;
   readonly interrupted: boolean;
   readonly counts: Counts;
+}
+
+/** What it saw of a user. `null` where it could not be read back, and `readProblem` says why. */
+export interface UserEvidence {
+  /** How many requests were meant for this user. */
+  readonly requests: number;
+  /** What each withdrawal takes, positive. */
+  readonly amount: number;
+  readonly counts: UserCounts;
   readonly balanceBefore: number;
   readonly balanceAfter: number | null;
   /** The user was created for this run: its journal is counted from the opening entry on. */
@@ -23,6 +30,11 @@ export interface Evidence {
   readonly versionBefore: number;
   readonly journal: JournalReading | null;
   readonly readProblem: string | null;
+}
+
+/** All that a run with one user saw. */
+export interface Evidence extends RunEvidence, UserEvidence {
+  readonly counts: Counts;
 }
 
 export interface Expected {
@@ -37,41 +49,51 @@ export interface Judgement {
   readonly findings: readonly string[];
 }
 
-/** "pass" only when nothing at all was found. */
+/** A run with one user. "pass" only when nothing at all was found. */
 export function judge(evidence: Evidence): Judgement {
   const expected = expectedOf(evidence);
-  const findings = [
-    ...checkOutcomes(evidence, expected),
-    ...checkAnswers(evidence),
-    ...checkBalance(evidence),
-    ...checkJournal(evidence),
-  ];
+  const findings = [...checkOutcomes(evidence, expected), ...checkBooks(evidence)];
   return { verdict: findings.length === 0 ? "pass" : "fail", expected, findings };
 }
 
 /** As many withdrawals as the balance covers succeed, and each of the others is refused. */
-function expectedOf({ requests, amount, balanceBefore }: Evidence): Expected {
+export function expectedOf(
+  user: Pick<UserEvidence, "requests" | "amount" | "balanceBefore">,
+): Expected {
+  const { requests, amount, balanceBefore } = user;
   const succeeded = Math.min(requests, Math.floor(balanceBefore / amount));
   return { succeeded, insufficientFunds: requests - succeeded };
 }
 
-function* checkOutcomes(evidence: Evidence, expected: Expected): Generator<string> {
+/** What became of the requests, without a look at anybody's books. */
+export function* checkOutcomes(evidence: RunEvidence, expected: Expected): Generator<string> {
   const { requests, sent, concurrency, sockets, counts, interrupted } = evidence;
   if (interrupted) {
     yield `Interrupted: ${whole(sent)} of ${whole(requests)} requests were sent`;
   } else {
     if (sent !== requests) yield compare("Requests sent", requests, sent);
     if (sockets < concurrency) yield compare("Sockets open at once", concurrency, sockets);
-    if (counts.succeeded !== expected.succeeded) {
-      yield compare("Successes", expected.succeeded, counts.succeeded);
-    }
-    if (counts.insufficientFunds !== expected.insufficientFunds) {
-      yield compare("INSUFFICIENT_FUNDS", expected.insufficientFunds, counts.insufficientFunds);
-    }
+    yield* checkTally(counts, expected);
   }
   const known = counts.succeeded + counts.insufficientFunds + counts.failed;
   if (known !== sent) yield compare("Requests with an outcome", sent, known);
   yield* checkFailures(counts);
+}
+
+export function* checkTally(counts: UserCounts, expected: Expected): Generator<string> {
+  if (counts.succeeded !== expected.succeeded) {
+    yield compare("Successes", expected.succeeded, counts.succeeded);
+  }
+  if (counts.insufficientFunds !== expected.insufficientFunds) {
+    yield compare("INSUFFICIENT_FUNDS", expected.insufficientFunds, counts.insufficientFunds);
+  }
+}
+
+/** One user's answers, balance and journal: whether they agree with each other. */
+export function* checkBooks(user: UserEvidence): Generator<string> {
+  yield* checkAnswers(user);
+  yield* checkBalance(user);
+  yield* checkJournal(user);
 }
 
 function* checkFailures({ failures, failed }: Counts): Generator<string> {
@@ -89,7 +111,7 @@ function* checkFailures({ failures, failed }: Counts): Generator<string> {
   if (listed !== failed) yield compare("Failed requests with a cause", failed, listed);
 }
 
-function* checkAnswers({ counts, amount, balanceBefore }: Evidence): Generator<string> {
+function* checkAnswers({ counts, amount, balanceBefore }: UserEvidence): Generator<string> {
   const { repeated, impossible } = counts.answered;
   if (repeated > 0) {
     yield "Balances in successful answers: expected each once, " +
@@ -101,7 +123,7 @@ function* checkAnswers({ counts, amount, balanceBefore }: Evidence): Generator<s
   }
 }
 
-function* checkBalance(evidence: Evidence): Generator<string> {
+function* checkBalance(evidence: UserEvidence): Generator<string> {
   const { balanceBefore, balanceAfter, amount, counts, readProblem } = evidence;
   if (readProblem !== null) yield `Not read back: ${readProblem}`;
   if (balanceAfter === null) {
@@ -115,13 +137,13 @@ function* checkBalance(evidence: Evidence): Generator<string> {
 }
 
 /** Says so where the difference is what requests of unknown outcome would have taken. */
-function explain({ balanceBefore, balanceAfter, amount, counts }: Evidence): string {
+function explain({ balanceBefore, balanceAfter, amount, counts }: UserEvidence): string {
   const taken = (balanceBefore - (balanceAfter ?? 0)) / amount - counts.succeeded;
   if (!Number.isInteger(taken) || taken < 1 || taken > counts.failed) return "";
   return `; as if ${whole(taken)} of the ${whole(counts.failed)} failed requests had been applied`;
 }
 
-function* checkJournal(evidence: Evidence): Generator<string> {
+function* checkJournal(evidence: UserEvidence): Generator<string> {
   const { journal, counts, created, balanceBefore, balanceAfter, amount } = evidence;
   if (journal === null) {
     if (evidence.readProblem === null) yield "Not read back: the journal";
@@ -150,7 +172,7 @@ function* checkJournal(evidence: Evidence): Generator<string> {
 }
 
 /** A user created with money has one; whether one created with nothing has, is the server's choice. */
-function openingEntries({ created, balanceBefore, versionBefore }: Evidence): number {
+function openingEntries({ created, balanceBefore, versionBefore }: UserEvidence): number {
   if (!created) return 0;
   return balanceBefore > 0 ? 1 : Math.min(versionBefore, 1);
 }
@@ -160,6 +182,6 @@ function compare(what: string, expected: number, seen: number): string {
 }
 
 /** With thousands separators, the same on every machine. */
-function whole(n: number): string {
+export function whole(n: number): string {
   return n.toLocaleString("en-US");
 }

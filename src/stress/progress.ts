@@ -2,7 +2,7 @@
 
 export interface StressProgress {
   readonly phase: "funding" | "opening" | "firing" | "reading";
-  /** Out of `total`: sockets tried while opening, outcomes known while firing, otherwise 0 of 0. */
+  /** Out of `total`: sockets tried while opening, outcomes known while firing, otherwise users. */
   readonly done: number;
   readonly total: number;
   /** Requests so far with any other answer than the two expected ones, or none. */

@@ -6,21 +6,30 @@
  * It returns a plain report and never prints. An abort while opening or firing goes straight on to
  * reading, so that what was seen until then is reported.
  */
+import { randomInt } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { buildShot } from "./answer.ts";
-import { createApi, pathPrefix } from "./api.ts";
-import { type Arrival, fireClosedLoop } from "./closed-loop.ts";
+import { type Api, createApi, pathPrefix } from "./api.ts";
+import type { Departures, Target } from "./arrival.ts";
+import { fireClosedLoop } from "./closed-loop.ts";
 import { checkFileLimits } from "./file-limits.ts";
 import { createLane, type Lane } from "./lane.ts";
+import { createOpenLoop } from "./open-loop.ts";
 import { createProgress, type Progress, type StressObserver } from "./progress.ts";
+import { createSchedule, type Schedule } from "./schedule.ts";
 import { createSockets, openInWindow, type Sockets } from "./sockets.ts";
 import { checkStressOptions, type StressOptions } from "./stress-options.ts";
 import { buildReport, type StressReport } from "./stress-report.ts";
-import { prepareSubject, readBack, type Subject, type SubjectAfter } from "./subject.ts";
+import type { Subject, SubjectAfter } from "./subject.ts";
+import { prepareSubjects, readAllBack } from "./subjects.ts";
 import { createTally, type Tally } from "./tally.ts";
+import { countPicks, createPicker, type Picks } from "./user-picks.ts";
 
 const timeoutMsDefault = 30_000;
 // At most this many connects under way at once; see openInWindow.
 const openingWindow = 256;
+// Users funded or read back at the same time: well within the files that checkFileLimits spares.
+const apisMax = 32;
 // After an abort somebody is waiting at the terminal.
 const readBackAfterAbortMs = 3_000;
 
@@ -35,26 +44,22 @@ export async function runStress(
   observer: StressObserver = () => undefined,
 ): Promise<StressReport> {
   const url = checkStressOptions(options);
-  const { count: requests, amount } = options;
-  const concurrency = Math.min(options.concurrency, requests);
-  checkFileLimits(concurrency);
-  const signal = options.signal ?? new AbortController().signal;
-  const timeoutMs = options.timeoutMs ?? timeoutMsDefault;
-  signal.throwIfAborted();
-
   const progress = createProgress(observer);
   try {
-    progress.begin("funding");
-    const before = await prepare(url, options, timeoutMs, signal);
-    const tally = createTally(before.balance, amount, requests);
-    const plan: Plan = { url, requests, concurrency, amount, timeoutMs, signal, progress };
-    const fired = await openAndFire(plan, before, tally, fireClosedLoop);
+    const plan = createPlan(url, options, progress);
+    const { requests, picks, amount, signal } = plan;
+    checkFileLimits(plan.concurrency);
+    signal.throwIfAborted();
+    progress.begin("funding", picks.users);
+    const requestsOf = await countPicks(picks, requests, signal);
+    const before = await prepare(plan, options);
+    const tally = createTally(before[0]?.balance ?? 0, amount, requestsOf);
+    const fired = await openAndFire(plan, before, tally);
     // An abort from here on takes nothing away from the run: all its requests are done.
     const interrupted = signal.aborted;
-    progress.begin("reading");
-    const after = await readAfter(plan, before, fired.sent, tally.failed());
-    const run = { url, amount, requests, concurrency, interrupted, tally, before, after };
-    return buildReport({ ...run, ...fired });
+    progress.begin("reading", picks.users);
+    const after = await readAfter(plan, before, tally);
+    return buildReport({ ...plan, ...fired, interrupted, tally, requestsOf, before, after });
   } finally {
     progress.stop();
   }
@@ -65,41 +70,51 @@ interface Plan {
   readonly requests: number;
   readonly concurrency: number;
   readonly amount: number;
+  readonly picks: Picks;
+  /** Null in a closed loop. */
+  readonly schedule: Schedule | null;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly progress: Progress;
 }
 
-interface Fired {
-  readonly sent: number;
+interface Fired extends Departures {
   readonly sockets: number;
   readonly durationMs: number;
 }
 
-async function prepare(
-  url: URL,
-  wanted: StressOptions,
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<Subject> {
-  const api = createApi(url, timeoutMs, signal);
+function createPlan(url: URL, options: StressOptions, progress: Progress): Plan {
+  const { count = 0, rate, durationSeconds, users = 1, skew = 0, amount } = options;
+  const isOpen = rate !== undefined && durationSeconds !== undefined;
+  const schedule = isOpen ? createSchedule(rate, durationSeconds) : null;
+  const requests = schedule?.count ?? count;
+  return {
+    url,
+    requests,
+    concurrency: Math.min(options.concurrency, requests),
+    amount,
+    picks: { users, skew, seed: options.seed ?? randomInt(2 ** 32) },
+    schedule,
+    timeoutMs: options.timeoutMs ?? timeoutMsDefault,
+    signal: options.signal ?? new AbortController().signal,
+    progress,
+  };
+}
+
+async function prepare(plan: Plan, wanted: StressOptions): Promise<Subject[]> {
+  const { picks, signal, progress } = plan;
   try {
-    return await prepareSubject(api, wanted);
+    return await withApis(plan, signal, (apis) =>
+      prepareSubjects(apis, wanted, picks.users, progress.step),
+    );
   } catch (error) {
     signal.throwIfAborted();
     throw error;
-  } finally {
-    await api.close();
   }
 }
 
-async function openAndFire(
-  plan: Plan,
-  { id }: Subject,
-  tally: Tally,
-  arrival: Arrival,
-): Promise<Fired> {
-  const { url, requests, concurrency, amount, timeoutMs, signal, progress } = plan;
+async function openAndFire(plan: Plan, users: readonly Subject[], tally: Tally): Promise<Fired> {
+  const { url, requests, concurrency, amount, timeoutMs, signal, progress, schedule } = plan;
   const sockets = createSockets(url, timeoutMs);
   const lanes = Array.from({ length: concurrency }, () => createLane(url.origin, sockets));
   const stopWatching = watchInFlight(lanes, sockets, timeoutMs, signal);
@@ -110,19 +125,24 @@ async function openAndFire(
       await lanes[index]?.open().catch(() => undefined);
       progress.step();
     });
+    const prefix = pathPrefix(url);
+    const targets = users.map(({ id }, user) => ({ user, shot: buildShot(prefix, id, -amount) }));
+    const pick = createPicker(plan.picks);
+    const arrival = schedule ? createOpenLoop(schedule, timeoutMs) : fireClosedLoop;
     progress.begin("firing", requests);
     const startedAt = performance.now();
-    const sent = await arrival({
+    const departures = await arrival({
       lanes,
-      shot: buildShot(pathPrefix(url), id, -amount),
       count: requests,
+      next: () => targets[pick()] as Target,
       signal,
-      onDone: (outcome, latencyMs) => {
-        tally.add(outcome, latencyMs);
+      onDone: ({ user }, outcome, latencyMs) => {
+        tally.add(outcome, latencyMs, user);
         progress.step(tally.failed());
       },
     });
-    return { sent, sockets: sockets.peak(), durationMs: performance.now() - startedAt };
+    const durationMs = performance.now() - startedAt;
+    return { ...departures, sockets: sockets.peak(), durationMs };
   } finally {
     stopWatching();
     sockets.closeAll();
@@ -155,11 +175,11 @@ function watchInFlight(
 }
 
 async function readAfter(
-  { url, amount, timeoutMs, signal }: Plan,
-  before: Subject,
-  sent: number,
-  failed: number,
-): Promise<SubjectAfter> {
+  plan: Plan,
+  before: readonly Subject[],
+  tally: Tally,
+): Promise<SubjectAfter[]> {
+  const { amount, signal, progress } = plan;
   const bound = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const hurry = () => {
@@ -167,12 +187,29 @@ async function readAfter(
   };
   if (signal.aborted) hurry();
   else signal.addEventListener("abort", hurry, { once: true });
-  const api = createApi(url, timeoutMs, bound.signal);
   try {
-    return await readBack(api, before, -amount, sent, failed);
+    return await withApis(plan, bound.signal, (apis) =>
+      readAllBack(apis, before, -amount, tally.countsOf, () => progress.step(tally.failed())),
+    );
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", hurry);
-    await api.close();
+  }
+}
+
+async function withApis<T>(
+  { url, timeoutMs, picks }: Plan,
+  signal: AbortSignal,
+  work: (apis: readonly Api[]) => Promise<T>,
+): Promise<T> {
+  const length = Math.min(picks.users, apisMax);
+  // A signal of their own: every request listens to it, and Node warns where more than ten do.
+  const shared = AbortSignal.any([signal]);
+  setMaxListeners(0, shared);
+  const apis = Array.from({ length }, () => createApi(url, timeoutMs, shared));
+  try {
+    return await work(apis);
+  } finally {
+    await Promise.all(apis.map((api) => api.close()));
   }
 }

@@ -1,4 +1,4 @@
-/** The user that a run withdraws from: found or created before it, read back after it. */
+/** A user that a run withdraws from: found or created before it, read back after it. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Api } from "./api.ts";
 import { type JournalReading, readJournal } from "./journal.ts";

@@ -1,4 +1,4 @@
-/** Counts outcomes as they come in: buckets, latencies, and what the successes claim. */
+/** Counts outcomes as they come in, of each user: buckets, and what the successes claim. */
 import type { Outcome } from "./answer.ts";
 import { createLatencyRecorder, type LatencyRecorder } from "./latency.ts";
 
@@ -17,59 +17,126 @@ export interface AnsweredBalances {
   readonly impossible: number;
 }
 
-export interface Counts {
+/** Of one user, or of several together. */
+export interface UserCounts {
   readonly succeeded: number;
   readonly insufficientFunds: number;
   readonly failed: number;
-  readonly failures: readonly FailureCount[];
   readonly answered: AnsweredBalances;
+}
+
+export interface Counts extends UserCounts {
+  readonly failures: readonly FailureCount[];
 }
 
 export interface Tally {
   readonly latency: LatencyRecorder;
-  add(outcome: Outcome, latencyMs: number): void;
+  /** `user` is an index, from 0 on. */
+  add(outcome: Outcome, latencyMs: number, user?: number): void;
   failed(): number;
+  /** Of all users together. */
   counts(): Counts;
+  countsOf(user: number): UserCounts;
 }
 
 // A server that answers a new code each time must not fill the memory, nor the screen.
 const causesMax = 50;
 
-/** For withdrawals of `amount` from a user who had `balanceBefore`, at most `count` of them. */
-export function createTally(balanceBefore: number, amount: number, count: number): Tally {
+/**
+ * For withdrawals of `amount` from users who had `balanceBefore` each: `requests` has for every
+ * user how many of them there are at most.
+ */
+export function createTally(
+  balanceBefore: number,
+  amount: number,
+  requests: ArrayLike<number>,
+): Tally {
   const latency = createLatencyRecorder();
-  const answered = createAnsweredBalances(balanceBefore, amount, count);
-  const failures = new Map<string, { kind: FailureCount["kind"]; cause: string; count: number }>();
-  let succeeded = 0;
-  let insufficientFunds = 0;
+  const failures = createFailureCounts();
+  const users = createUserCounts(balanceBefore, amount, requests);
   let failed = 0;
 
-  const countFailure = (kind: FailureCount["kind"], cause: string) => {
+  const fail = (kind: FailureCount["kind"], cause: string, user: number) => {
     failed++;
-    let key = `${kind} ${cause}`;
-    if (!failures.has(key) && failures.size >= causesMax) key = `${kind} others`;
-    const known = failures.get(key);
-    if (known) known.count++;
-    else failures.set(key, { kind, cause: key.slice(kind.length + 1), count: 1 });
+    users.failed(user);
+    failures.add(kind, cause);
   };
   return {
     latency,
-    add(outcome, latencyMs) {
-      if (outcome.kind === "noAnswer") return countFailure(outcome.kind, outcome.cause);
+    add(outcome, latencyMs, user = 0) {
+      if (outcome.kind === "noAnswer") return fail(outcome.kind, outcome.cause, user);
       latency.record(latencyMs);
-      if (outcome.kind === "answer") return countFailure(outcome.kind, outcome.cause);
-      if (outcome.kind === "insufficientFunds") {
-        insufficientFunds++;
-        return;
-      }
-      succeeded++;
-      answered.add(outcome.balance);
+      if (outcome.kind === "answer") return fail(outcome.kind, outcome.cause, user);
+      if (outcome.kind === "insufficientFunds") users.refused(user);
+      else users.succeeded(user, outcome.balance);
     },
     failed: () => failed,
-    counts() {
-      const sorted = [...failures.values()].sort((a, b) => b.count - a.count);
-      return { succeeded, insufficientFunds, failed, failures: sorted, answered: answered.seen() };
+    counts: () => ({ ...users.total(), failures: failures.sorted() }),
+    countsOf: users.of,
+  };
+}
+
+/** A few numbers for every user, so that a hundred thousand of them take a few megabytes. */
+function createUserCounts(balanceBefore: number, amount: number, requests: ArrayLike<number>) {
+  const succeeded = new Uint32Array(requests.length);
+  const refused = new Uint32Array(requests.length);
+  const failed = new Uint32Array(requests.length);
+  // Only for users with a success: most of a long tail never have one.
+  const answered = new Map<number, ReturnType<typeof createAnsweredBalances>>();
+  const of = (user: number): UserCounts => ({
+    succeeded: succeeded[user] ?? 0,
+    insufficientFunds: refused[user] ?? 0,
+    failed: failed[user] ?? 0,
+    answered: answered.get(user)?.seen() ?? { repeated: 0, impossible: 0 },
+  });
+  return {
+    succeeded(user: number, balance: number): void {
+      succeeded[user] = (succeeded[user] ?? 0) + 1;
+      let balances = answered.get(user);
+      if (!balances) {
+        balances = createAnsweredBalances(balanceBefore, amount, requests[user] ?? 0);
+        answered.set(user, balances);
+      }
+      balances.add(balance);
     },
+    refused(user: number): void {
+      refused[user] = (refused[user] ?? 0) + 1;
+    },
+    failed(user: number): void {
+      failed[user] = (failed[user] ?? 0) + 1;
+    },
+    of,
+    total(): UserCounts {
+      let total = of(0);
+      for (let user = 1; user < requests.length; user++) total = add(total, of(user));
+      return total;
+    },
+  };
+}
+
+function add(a: UserCounts, b: UserCounts): UserCounts {
+  return {
+    succeeded: a.succeeded + b.succeeded,
+    insufficientFunds: a.insufficientFunds + b.insufficientFunds,
+    failed: a.failed + b.failed,
+    answered: {
+      repeated: a.answered.repeated + b.answered.repeated,
+      impossible: a.answered.impossible + b.answered.impossible,
+    },
+  };
+}
+
+function createFailureCounts() {
+  const failures = new Map<string, { kind: FailureCount["kind"]; cause: string; count: number }>();
+  return {
+    add(kind: FailureCount["kind"], cause: string): void {
+      let key = `${kind} ${cause}`;
+      if (!failures.has(key) && failures.size >= causesMax) key = `${kind} others`;
+      const known = failures.get(key);
+      if (known) known.count++;
+      else failures.set(key, { kind, cause: key.slice(kind.length + 1), count: 1 });
+    },
+    sorted: (): FailureCount[] => [...failures.values()].sort((a, b) => b.count - a.count),
   };
 }
 

@@ -237,7 +237,8 @@ describe("no answer is an unknown outcome, and nothing is sent twice", () => {
   ])("%s", async (wrong, cause) => {
     const server = await serve(wrong);
     const { url } = server;
-    const report = await runStress({ url, ...standard, count: 50, timeoutMs: 150 });
+    // Long enough that nothing but what hangs is ever given up on, on a busy machine too.
+    const report = await runStress({ url, ...standard, count: 50, timeoutMs: 2_000 });
     expect(report).toMatchObject({
       sent: 50,
       succeeded: 45,
@@ -279,7 +280,7 @@ describe("an abort", () => {
     ]);
     expect(report.sent).toBeLessThan(5_000);
     expect(report.sent).toBe(report.succeeded + report.insufficientFunds + report.failed);
-    expect(report.user.balanceAfter).toBe(10_000 - 2 * report.sent);
+    expect(report.user?.balanceAfter).toBe(10_000 - 2 * report.sent);
     expect(report.findings[0]).toMatch(/^Interrupted: [\d,]+ of 5,000 requests were sent/);
     expect(server.received()).toBe(report.sent);
   });

@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** Wrong answers, given without looking at the user and without changing anything. */
 const instead = {
@@ -24,6 +25,9 @@ const instead = {
 
 /** Wrong ways to make a change that is answered as it should be. */
 const apply = {
+  debitsSomebodyElse: (_user: User, amount: number, somebodyElse: User | undefined) => {
+    if (somebodyElse) append(somebodyElse, amount);
+  },
   succeedsWithoutDebit: () => undefined,
   debitsTwice: (user: User, amount: number) => {
     append(user, amount);
@@ -97,19 +101,40 @@ interface Call {
   readonly stop: () => void;
 }
 
+/** A time, by performance.now(), in which withdrawals arrived and none was looked at. */
+export interface Stall {
+  readonly from: number;
+  readonly until: number;
+  /** How many arrived in it. */
+  held: number;
+}
+
 export interface FakeServer {
   readonly url: string;
   /** Withdrawals that arrived, whatever was done with them. */
   readonly received: () => number;
   readonly user: (id: number) => User;
   readonly addUser: (balance: number, entries: number) => number;
+  /** The `number`th withdrawal and all that arrive in the `ms` after it wait until they are over. */
+  readonly stallAt: (number: number, ms: number) => void;
+  /** The stall that was; throws where none has begun. */
+  readonly stall: () => Stall;
   readonly close: () => Promise<void>;
 }
 
-/** Every `every`th withdrawal is treated wrongly, beginning with the first. */
-export async function startServer(wrong?: Wrong, every = 10): Promise<FakeServer> {
+/**
+ * Every `every`th withdrawal is treated wrongly, beginning with the first; where `onlyUser` is
+ * given, everything else about that user too and nothing about the others.
+ */
+export async function startServer(
+  wrong?: Wrong,
+  every = 10,
+  onlyUser?: number,
+): Promise<FakeServer> {
   const users = new Map<number, User>();
   let received = 0;
+  let stallAt = { number: 0, ms: 0 };
+  let stall: Stall | undefined;
   const stop = () => {
     server.close();
     server.closeAllConnections();
@@ -122,12 +147,20 @@ export async function startServer(wrong?: Wrong, every = 10): Promise<FakeServer
     users.set(user.id, user);
     return user.id;
   };
+  /** Until the stall is over; undefined where there is none, and then nothing may be awaited. */
+  const held = (number: number): Promise<void> | undefined => {
+    const now = performance.now();
+    if (number === stallAt.number) stall = { from: now, until: now + stallAt.ms, held: 0 };
+    if (!stall || now >= stall.until) return undefined;
+    stall.held++;
+    return waitUntil(stall.until);
+  };
   const userOf = (id: number) => users.get(id) ?? { id: 0, balance: 0, entries: [] };
 
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "", "http://server");
     const match = /^\/(?:prefix\/)?api\/users(?:\/(\d+))?(\/\w+)?$/.exec(url.pathname);
-    void readBody(request).then((body) => {
+    void readBody(request).then(async (body) => {
       if (url.pathname === "/healthz") return send(response, 200, { service: "balancectl" });
       if (request.method === "POST") {
         const id = addUser(body["balance"] as number, body["balance"] ? 1 : 0);
@@ -135,15 +168,18 @@ export async function startServer(wrong?: Wrong, every = 10): Promise<FakeServer
       }
       const user = users.get(Number(match?.[1]));
       if (!user) return refuse(response, 404, "USER_NOT_FOUND");
-      if (match?.[2] === "/entries") return sendEntries(response, user, url.searchParams, wrong);
-      if (request.method === "GET") return send(response, 200, visibleUser(user, wrong));
-      received++;
-      const isWrong = wrong !== undefined && (received - 1) % every === 0;
+      const wrongNow = onlyUser === undefined || user.id === onlyUser ? wrong : undefined;
+      if (match?.[2] === "/entries") return sendEntries(response, user, url.searchParams, wrongNow);
+      if (request.method === "GET") return send(response, 200, visibleUser(user, wrongNow));
+      const number = ++received;
+      const stalled = held(number);
+      if (stalled) await stalled;
+      const isWrong = (number - 1) % every === 0;
       const { id, balance: previousBalance } = user;
       const amount = body["amount"] as number;
       const data = { id, balance: previousBalance + amount, previousBalance, amount };
-      const call = { request, response, number: received, data, stop };
-      withdraw(call, user, isWrong ? wrong : undefined);
+      const call = { request, response, number, data, stop };
+      withdraw(call, user, users.get(id - 1), isWrong ? wrongNow : undefined);
     });
   });
   if (wrong === "closesEachConnection") server.maxRequestsPerSocket = 1;
@@ -153,12 +189,24 @@ export async function startServer(wrong?: Wrong, every = 10): Promise<FakeServer
     received: () => received,
     user: userOf,
     addUser,
+    stallAt: (number, ms) => {
+      stallAt = { number, ms };
+    },
+    stall: () => {
+      if (!stall) throw new Error("there was no stall");
+      return stall;
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
+}
+
+/** Never early, as a timer alone may be. */
+async function waitUntil(time: number): Promise<void> {
+  while (performance.now() < time) await sleep(Math.max(time - performance.now(), 1));
 }
 
 function append(user: User, amount: number): void {
@@ -168,14 +216,19 @@ function append(user: User, amount: number): void {
   user.entries.push({ version, amount, balance: user.balance, kind: "adjustment", createdAt });
 }
 
-function withdraw(call: Call, user: User, wrong: Wrong | undefined): void {
+function withdraw(
+  call: Call,
+  user: User,
+  somebodyElse: User | undefined,
+  wrong: Wrong | undefined,
+): void {
   const { response, data } = call;
   if (isKeyOf(instead, wrong)) {
     instead[wrong](call);
   } else if (data.balance < 0) {
     refuse(response, 422, "INSUFFICIENT_FUNDS");
   } else if (isKeyOf(apply, wrong)) {
-    apply[wrong](user, data.amount);
+    apply[wrong](user, data.amount, somebodyElse);
     send(response, 200, data);
   } else {
     append(user, data.amount);
