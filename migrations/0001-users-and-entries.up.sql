@@ -68,11 +68,16 @@ CREATE FUNCTION refuse_balance_without_entry() RETURNS trigger LANGUAGE plpgsql 
 DECLARE
   bad_id bigint;
 BEGIN
+  -- Scalar subqueries: each is two probes of the primary key, however large the journal and
+  -- whatever the plan was made for. A join or an EXISTS may be planned as a scan of all entries.
   SELECT c.id INTO bad_id
     FROM changed c
-    LEFT JOIN entries e ON e.user_id = c.id AND e.version = c.version
-   WHERE CASE WHEN c.version = 0 THEN c.balance <> 0 ELSE e.balance IS DISTINCT FROM c.balance END
-      OR EXISTS (SELECT FROM entries n WHERE n.user_id = c.id AND n.version = c.version + 1)
+   WHERE CASE WHEN c.version = 0 THEN c.balance <> 0
+              ELSE c.balance IS DISTINCT FROM
+                   (SELECT e.balance FROM entries e
+                     WHERE e.user_id = c.id AND e.version = c.version) END
+      OR (SELECT n.version FROM entries n
+           WHERE n.user_id = c.id AND n.version = c.version + 1) IS NOT NULL
    LIMIT 1;
   IF bad_id IS NOT NULL THEN
     RAISE EXCEPTION 'the balance of user % does not match the last entry of its journal', bad_id

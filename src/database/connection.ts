@@ -6,12 +6,13 @@ import pg from "pg";
 import { Sequelize } from "sequelize";
 import type { Config } from "../config.ts";
 import { defineModels, type Models } from "./models.ts";
+import { createWriters, type Writers } from "./writers.ts";
 
 export interface Database {
   readonly sequelize: Sequelize;
   readonly models: Models;
   /** One connection a lane. */
-  readonly writers: pg.Pool;
+  readonly writers: Writers;
   close(): Promise<void>;
 }
 
@@ -38,23 +39,18 @@ export function connectDatabase(url: string, bounds: ConnectionBounds): Database
     logging: false,
     pool: { max: bounds.readConnectionsMax, acquire: 10_000, idle: 30_000 },
   });
-  const writers = new pg.Pool({
+  const writers = createWriters({
     ...shared,
     connectionString: url,
     max: bounds.lanes,
-    idleTimeoutMillis: 0,
     types: exactTypes,
   });
-  // A connection that dies while idle is replaced by the pool; unheard, its error would end the process.
-  writers.on("error", () => {});
-  // One that dies in use fails its query; unheard, the error beside that would end the process.
-  writers.on("connect", (client) => client.on("error", () => {}));
   return {
     sequelize,
     models: defineModels(sequelize),
     writers,
     close: async () => {
-      await Promise.all([sequelize.close(), writers.end()]);
+      await Promise.all([sequelize.close(), writers.close()]);
     },
   };
 }

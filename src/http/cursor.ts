@@ -16,7 +16,7 @@ export function encodeCursor(position: Readonly<Record<string, unknown>>): strin
 export function decodeCursor<T>(cursor: string, schema: z.ZodType<T>): T {
   const decoded = Buffer.from(cursor, "base64url").toString("utf8");
   const text = decoded.slice(checkSumLength);
-  if (decoded.slice(0, checkSumLength) === checkSum(text)) {
+  if (text !== "" && decoded.slice(0, checkSumLength) === checkSum(text)) {
     const position = schema.safeParse(JSON.parse(text));
     if (position.success) return position.data;
   }

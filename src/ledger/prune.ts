@@ -1,5 +1,4 @@
-import type pg from "pg";
-import { translateError } from "../database/translate-error.ts";
+import type { Writers } from "../database/writers.ts";
 
 /** Keys a step: some milliseconds of locks and log. */
 const stepSize = 5_000;
@@ -9,7 +8,7 @@ const stepSize = 5_000;
  * @returns how many were removed
  */
 export async function pruneKeys(
-  writers: pg.Pool,
+  writers: Writers,
   days: number,
   onProgress: (removed: number) => void,
   signal: AbortSignal,
@@ -24,18 +23,16 @@ export async function pruneKeys(
   }
 }
 
-async function pruneStep(writers: pg.Pool, days: number): Promise<number> {
-  try {
-    const { rowCount } = await writers.query(
-      `DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY (
-         SELECT ctid FROM idempotency_keys
-          WHERE created_at < clock_timestamp() - $1 * interval '1 day'
-          ORDER BY created_at LIMIT $2
-            FOR UPDATE SKIP LOCKED))`,
-      [days, stepSize],
-    );
-    return rowCount ?? 0;
-  } catch (error) {
-    throw translateError(error);
-  }
+async function pruneStep(writers: Writers, days: number): Promise<number> {
+  const { rowCount } = await writers.query(statement, [days, stepSize]);
+  return rowCount ?? 0;
 }
+
+const statement = {
+  text: `
+    DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY (
+      SELECT ctid FROM idempotency_keys
+       WHERE created_at < clock_timestamp() - $1 * interval '1 day'
+       ORDER BY created_at LIMIT $2
+         FOR UPDATE SKIP LOCKED))`,
+};

@@ -64,18 +64,23 @@ const balance: Check = {
      ORDER BY 1`,
 };
 
-/** What a user has on hold is what the open holds add up to. */
+/** What a user has on hold is what the open holds add up to, and its end is known in time. */
 const held: Check = {
   name: "held",
   sql: `
     SELECT coalesce(u.id, h.user_id) AS user_id, coalesce(u.version, 0) AS version,
-           'held ' || coalesce(h.sum, 0) AS expected,
-           CASE WHEN u.id IS NULL THEN 'no user' ELSE 'held ' || u.held END AS found
+           CASE WHEN u.held = h.sum THEN 'next expiry by ' || h.expires_at
+                ELSE 'held ' || coalesce(h.sum, 0) END AS expected,
+           CASE WHEN u.id IS NULL THEN 'no user'
+                WHEN u.held = h.sum THEN 'next expiry ' || coalesce(u.next_expiry_at::text, 'never')
+                ELSE 'held ' || u.held END AS found
       FROM (SELECT * FROM users WHERE id > $1 AND id <= $2) u
-      FULL JOIN (SELECT user_id, sum(amount) FROM holds
+      FULL JOIN (SELECT user_id, sum(amount), min(expires_at) AS expires_at FROM holds
                   WHERE state = 'open' AND user_id > $1 AND user_id <= $2
                   GROUP BY user_id) h ON h.user_id = u.id
-     WHERE u.id IS NULL OR u.held <> coalesce(h.sum, 0)
+     WHERE u.id IS NULL
+        OR u.held <> coalesce(h.sum, 0)
+        OR h.expires_at < coalesce(u.next_expiry_at, 'infinity')
      ORDER BY 1`,
 };
 
@@ -108,19 +113,30 @@ const holds: Check = {
      ORDER BY user_id, version`,
 };
 
-/** What an idempotency key says was applied is in the journal. */
+/** What an idempotency key says was applied is in the journal as it says. */
 const keys: Check = {
   name: "idempotency-key",
   sql: `
-    SELECT k.user_id, k.version,
-           'the entry of key ' || k.key || ' with balance ' || k.balance AS expected,
-           CASE WHEN e.version IS NULL THEN 'no such entry' ELSE 'balance ' || e.balance END AS found
-      FROM idempotency_keys k
-      LEFT JOIN entries e ON e.version = k.version
-       AND e.user_id = CASE WHEN k.user_id = 0 THEN k.created_user_id ELSE k.user_id END
-     WHERE k.refusal IS NULL AND k.version > 0
-       AND (e.version IS NULL OR e.balance <> k.balance)
-       AND k.user_id >= $1 AND k.user_id <= $2 AND (k.user_id > $1 OR k.user_id = 0)
+    SELECT k.of_user AS user_id, k.version,
+           'the entry of key ' || k.key ||
+             CASE WHEN e.balance IS DISTINCT FROM k.balance THEN ' with balance ' || k.balance
+                  ELSE ': ' || k.entry END AS expected,
+           CASE WHEN e.version IS NULL THEN 'no such entry'
+                WHEN e.balance <> k.balance THEN 'balance ' || e.balance
+                ELSE e.entry END AS found
+      FROM (SELECT *, CASE WHEN user_id = 0 THEN created_user_id ELSE user_id END AS of_user,
+                   concat_ws(' ', kind,
+                     CASE kind WHEN 'capture' THEN NULL
+                               WHEN 'transfer' THEN -amount
+                               WHEN 'hold' THEN -amount
+                               ELSE amount END, operation_id) AS entry
+              FROM idempotency_keys
+             WHERE user_id > $1 AND user_id <= $2 AND refusal IS NULL AND version > 0) k
+      LEFT JOIN (SELECT user_id, version, balance,
+                        concat_ws(' ', kind, CASE kind WHEN 'capture' THEN NULL ELSE amount END,
+                                  operation_id) AS entry
+                   FROM entries) e ON e.user_id = k.of_user AND e.version = k.version
+     WHERE e.version IS NULL OR e.balance <> k.balance OR e.entry <> k.entry
      ORDER BY 1, 2`,
 };
 
@@ -131,7 +147,8 @@ export const userChecks: readonly Check[] = [chain, balance, held, holds, keys];
 export const transferCheck: Check = {
   name: "transfer",
   sql: `
-    SELECT min(user_id) AS user_id, min(version) AS version,
+    SELECT (array_agg(user_id ORDER BY user_id, version))[1] AS user_id,
+           (array_agg(version ORDER BY user_id, version))[1] AS version,
            'two entries of transfer ' || operation_id || ' with sum 0' AS expected,
            count(*) || ' with sum ' || sum(amount) AS found
       FROM entries
@@ -140,18 +157,22 @@ export const transferCheck: Check = {
     HAVING sum(amount) <> 0 OR count(*) <> 2`,
 };
 
-/** What a capture pays to another user is what it took from the first. */
+/** What a capture pays to another user is what it took from its hold. */
 export const paymentCheck: Check = {
   name: "payment",
   sql: `
-    SELECT p.user_id, p.version,
-           'what the capture of hold ' || p.operation_id || ' took: '
-             || coalesce(-t.amount::text::bigint, 0) AS expected,
-           'paid ' || p.amount AS found
-      FROM entries p
-      LEFT JOIN entries t ON t.operation_id = p.operation_id AND t.kind = 'capture' AND t.amount < 0
-     WHERE p.operation_id IS NOT NULL AND p.kind = 'capture' AND p.amount > 0
-       AND p.amount IS DISTINCT FROM -t.amount`,
+    SELECT c.user_id, c.version,
+           'what the capture of hold ' || c.operation_id || ' took: ' || coalesce(h.captured, 0)
+             AS expected,
+           'paid ' || c.paid AS found
+      FROM (SELECT operation_id, sum(amount) AS paid,
+                   (array_agg(user_id ORDER BY user_id))[1] AS user_id,
+                   (array_agg(version ORDER BY user_id))[1] AS version
+              FROM entries
+             WHERE operation_id IS NOT NULL AND kind = 'capture' AND amount > 0
+             GROUP BY operation_id) c
+      LEFT JOIN holds h ON h.id = c.operation_id
+     WHERE c.paid <> coalesce(h.captured, 0)`,
 };
 
 /** The guards that let nobody change a balance past the journal: there, enabled, valid. */
@@ -171,14 +192,23 @@ export const guardCheck: Check = {
                            ('trigger', 'users', 'users_balance_has_entry_on_insert'),
                            ('trigger', 'users', 'users_balance_has_entry_on_update'),
                            ('constraint', 'users', 'users_pkey'),
+                           ('constraint', 'users', 'users_id_range'),
                            ('constraint', 'users', 'users_balance_range'),
                            ('constraint', 'users', 'users_held_range'),
+                           ('constraint', 'users', 'users_version_range'),
                            ('constraint', 'entries', 'entries_pkey'),
-                           ('constraint', 'entries', 'entries_balance_range'),
+                           ('constraint', 'entries', 'entries_version_range'),
                            ('constraint', 'entries', 'entries_amount_not_zero'),
+                           ('constraint', 'entries', 'entries_balance_range'),
+                           ('constraint', 'entries', 'entries_kind_known'),
                            ('constraint', 'holds', 'holds_pkey'),
+                           ('constraint', 'holds', 'holds_amount_positive'),
                            ('constraint', 'holds', 'holds_captured_range'),
-                           ('constraint', 'idempotency_keys', 'idempotency_keys_pkey'))
+                           ('constraint', 'holds', 'holds_state_known'),
+                           ('constraint', 'holds', 'holds_captured_when'),
+                           ('constraint', 'holds', 'holds_closed_when'),
+                           ('constraint', 'idempotency_keys', 'idempotency_keys_pkey'),
+                           ('constraint', 'idempotency_keys', 'idempotency_keys_key_length'))
                    AS w (kind, rel, name)) g
      WHERE g.state IS NOT TRUE`,
 };

@@ -4,7 +4,6 @@
  * size, so neither side needs memory for the whole.
  */
 import pg from "pg";
-import { exactTypes } from "../database/connection.ts";
 import { translateError } from "../database/translate-error.ts";
 import {
   type Check,
@@ -42,6 +41,8 @@ export interface VerifyOptions {
 /** Entries (and users) a step: about a second of work, some megabytes of sorting at most. */
 const stepSize = 200_000;
 const findingsMax = 1_000;
+/** Below every id: also entries under ids that no user can have are looked at. */
+const idMin = Number.MIN_SAFE_INTEGER;
 
 /** @throws BalancectlError DATABASE_UNAVAILABLE; the signal's reason when aborted */
 export async function verify(url: string, options: VerifyOptions = {}): Promise<Verification> {
@@ -49,7 +50,7 @@ export async function verify(url: string, options: VerifyOptions = {}): Promise<
     connectionString: url,
     application_name: "balancectl verify",
     connectionTimeoutMillis: 5_000,
-    types: exactTypes,
+    types: lenientTypes,
   });
   client.on("error", () => {});
   try {
@@ -65,6 +66,12 @@ export async function verify(url: string, options: VerifyOptions = {}): Promise<
     await client.end();
   }
 }
+
+/** Numbers as numbers, even beyond what is exact: a corrupt one must be reported, not trip us. */
+const lenientTypes: pg.CustomTypesConfig = {
+  getTypeParser: (oid, format) =>
+    oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format),
+};
 
 async function verifySnapshot(
   client: pg.Client,
@@ -129,15 +136,15 @@ interface Step {
 /** Cuts all ids into ranges of about stepSize entries, by what the users' versions promise. */
 async function plan(client: pg.Client): Promise<Step[]> {
   const { rows } = await client.query<Omit<Step, "after">>(
-    `SELECT max(id) AS last, count(*) AS users, sum(version)::bigint AS "entriesPromised"
-       FROM (SELECT id, version, sum(version + 1) OVER (ORDER BY id) AS so_far FROM users) u
+    `SELECT max(id) AS last, count(*) AS users, sum(version)::double precision AS "entriesPromised"
+       FROM (SELECT id, version, sum(version::numeric + 1) OVER (ORDER BY id) AS so_far FROM users) u
       GROUP BY ceil(so_far / $1)
       ORDER BY 1`,
     [stepSize],
   );
-  const steps = rows.map((row, index) => ({ ...row, after: rows[index - 1]?.last ?? 0 }));
+  const steps = rows.map((row, index) => ({ ...row, after: rows[index - 1]?.last ?? idMin }));
   // Entries beyond the last user belong to nobody: a last step that finds them.
-  const after = rows.at(-1)?.last ?? 0;
+  const after = rows.at(-1)?.last ?? idMin;
   return [...steps, { after, last: Number.MAX_SAFE_INTEGER, users: 0, entriesPromised: 0 }];
 }
 

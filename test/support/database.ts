@@ -1,9 +1,10 @@
 /** A database of its own for a test file, cloned from the migrated template, dropped afterwards. */
 import { randomBytes } from "node:crypto";
 import pg from "pg";
-import { afterAll, inject } from "vitest";
+import { inject } from "vitest";
 import { connectDatabase, type Database } from "../../src/database/connection.ts";
 import { createLedger, type Ledger, type LedgerOptions } from "../../src/ledger/ledger.ts";
+import { afterFile } from "./cleanup.ts";
 import { dropDatabase, templateName, withDatabase } from "./global-setup.ts";
 
 /** @param template false gives an empty database, without any schema */
@@ -14,7 +15,7 @@ export async function createTestDatabase({ template = true } = {}): Promise<stri
   await client.connect();
   await client.query(`CREATE DATABASE ${name} TEMPLATE ${template ? templateName : "template1"}`);
   await client.end();
-  afterAll(() => dropDatabase(serverUrl, name));
+  afterFile(() => dropDatabase(serverUrl, name));
   return withDatabase(serverUrl, name);
 }
 
@@ -22,7 +23,7 @@ export async function createTestDatabase({ template = true } = {}): Promise<stri
 export function unusedDatabaseUrl(): string {
   const serverUrl = inject("serverUrl");
   const name = `balancectl_test_${randomBytes(6).toString("hex")}`;
-  afterAll(() => dropDatabase(serverUrl, name));
+  afterFile(() => dropDatabase(serverUrl, name));
   return withDatabase(serverUrl, name);
 }
 
@@ -60,6 +61,6 @@ export function openTestLedger(
   const { now, observer, ...bounds } = options;
   const database = connectDatabase(url, { ...testBounds, ...bounds });
   const ledger = createLedger(database, { bounds: { ...testBounds, ...bounds }, now, observer });
-  afterAll(() => database.close());
+  afterFile(() => database.close());
   return { ledger, database };
 }

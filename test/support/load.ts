@@ -27,6 +27,8 @@ export async function hitAtOnce(
 }
 
 export interface Load {
+  /** Opens every socket; each has had an answer when it resolves. */
+  open(): Promise<void>;
   /** Request number `index` goes to server `index` modulo the number of servers. */
   send(request: LoadRequest, index: number): Promise<LoadAnswer>;
   close(): Promise<void>;
@@ -38,6 +40,12 @@ export function openLoad(urls: readonly string[], socketsPerServer: number): Loa
     return new Client(url, { pipelining: 1, headersTimeout: 60_000, bodyTimeout: 60_000 });
   });
   return {
+    open: async () => {
+      const answers = await Promise.all(
+        sockets.map((socket) => socket.request({ method: "GET", path: "/healthz" })),
+      );
+      await Promise.all(answers.map(({ body }) => body.dump()));
+    },
     send: async ({ userId, amount, headers }, index) => {
       const socket = sockets[index % sockets.length] as Client;
       try {

@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { afterAll } from "vitest";
 import { packageRoot } from "../../src/package-root.ts";
+import { afterFile } from "./cleanup.ts";
 
 export const script = join(packageRoot, "dist/bin/balancectl.js");
 
@@ -13,14 +13,22 @@ export interface Finished {
   readonly stderr: string;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Where {
+  /** The folder it runs in; a `.env` there is read. */
+  readonly cwd?: string;
+  /** Another built program than this checkout's. */
+  readonly script?: string;
+}
 
 /** Runs a command to its end. `env` replaces the environment but for PATH and HOME. */
 export async function balancectl(
   args: readonly string[],
   env: Environment = {},
+  where: Where = {},
 ): Promise<Finished> {
-  const child = start(args, env);
+  const child = start(args, env, where);
   let stdout = "";
   let stderr = "";
   child.stdout?.setEncoding("utf8").on("data", (text) => {
@@ -35,6 +43,8 @@ export async function balancectl(
 
 export interface RunningServer {
   readonly url: string;
+  /** The whole of what it said when it was ready. */
+  readonly hello: Readonly<Record<string, unknown>>;
   readonly child: ChildProcess;
   readonly stderr: () => string;
   /** Sends the signal; resolves with the exit code. */
@@ -45,14 +55,15 @@ export interface RunningServer {
 export async function startServer(
   env: Environment,
   args: readonly string[] = [],
+  where: Where = {},
 ): Promise<RunningServer> {
-  const child = start(["serve", "--json", "--port", "0", ...args], env);
+  const child = start(["serve", "--json", "--port", "0", ...args], env, where);
   let stderr = "";
   child.stderr?.setEncoding("utf8").on("data", (text) => {
     stderr += text;
   });
   const end = exited(child);
-  afterAll(async () => {
+  afterFile(async () => {
     child.kill("SIGKILL");
     await end;
   });
@@ -61,9 +72,10 @@ export async function startServer(
     lines.once("line", resolve);
     end.then((code) => reject(new Error(`serve ended with ${code}: ${stderr}`)), reject);
   });
-  const { url } = JSON.parse(first) as { url: string };
+  const hello = JSON.parse(first) as { url: string };
   return {
-    url,
+    url: hello.url,
+    hello: { ...hello },
     child,
     stderr: () => stderr,
     stop: (signal = "SIGTERM") => {
@@ -73,11 +85,11 @@ export async function startServer(
   };
 }
 
-function start(args: readonly string[], env: Environment): ChildProcess {
+function start(args: readonly string[], env: Environment, where: Where): ChildProcess {
   const { PATH, HOME } = process.env;
-  return spawn(process.execPath, [script, ...args], {
+  return spawn(process.execPath, [where.script ?? script, ...args], {
     env: { PATH, HOME, NO_COLOR: "1", LOG_LEVEL: "warn", ...env },
-    cwd: "/",
+    cwd: where.cwd ?? "/",
     stdio: ["ignore", "pipe", "pipe"],
   });
 }

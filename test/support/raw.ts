@@ -19,6 +19,8 @@ export async function openSocket(url: string): Promise<Socket> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
   await once(socket, "connect");
+  // From here on a reset is one more way to be closed.
+  socket.on("error", () => {});
   return socket;
 }
 
@@ -27,7 +29,6 @@ export function readToEnd(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
   return new Promise((resolve) => {
     socket.on("data", (chunk) => chunks.push(chunk));
-    socket.on("error", () => {});
     socket.on("close", () => resolve(Buffer.concat(chunks)));
   });
 }
@@ -47,7 +48,9 @@ export function parseAnswers(bytes: Buffer): RawAnswer[] {
       }),
     );
     const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(statusLine)?.[1]);
-    const length = status < 200 ? 0 : Number(headers["content-length"] ?? 0);
+    // The program says how long its answers are; Node's own come in chunks and are the last.
+    const chunked = headers["transfer-encoding"] === "chunked";
+    const length = chunked ? rest.length : Number(headers["content-length"] ?? 0);
     const bodyStart = end + 4;
     const body = rest.subarray(bodyStart, bodyStart + length).toString("utf8");
     answers.push({ status, headers, body });

@@ -1,0 +1,145 @@
+/** balancectl hold, capture and void. */
+import { expect, test } from "vitest";
+import { openFunction, uuid } from "../support/apply-operations.ts";
+import { commandLine, connecting, failure, usageHint } from "../support/command-line.ts";
+import { createTestDatabase, psql } from "../support/database.ts";
+import { openTables } from "../support/tables.ts";
+
+const databaseUrl = await createTestDatabase();
+const cli = commandLine(databaseUrl);
+const { fingerprint } = await openTables(databaseUrl);
+const { apply } = await openFunction(databaseUrl);
+
+const unknown = "00000000-0000-7000-8000-000000000000";
+let lastId = 10;
+
+/** Users of 5,000 and of nothing. */
+async function openTwo(): Promise<[string, string]> {
+  const [user, payee] = [++lastId, ++lastId];
+  await apply([
+    { user, kind: "opening", amount: 5_000 },
+    { user: payee, kind: "opening", amount: 0 },
+  ]);
+  return [String(user), String(payee)];
+}
+
+/** A hold that is there already. */
+async function hold(user: string, amount: number): Promise<string> {
+  const id = uuid(++lastId);
+  await apply([{ user: Number(user), kind: "hold", amount, id }]);
+  return id;
+}
+
+test("hold says which one it is and what is left to spend", async () => {
+  const [user] = await openTwo();
+  const { code, stdout, stderr } = await cli.spawn("hold", user, "1200");
+  const [id = ""] = /[\da-f-]{36}/.exec(stdout) ?? [];
+  expect([code, stdout, stderr]).toEqual([
+    0,
+    `Hold ${id}: 1,200 of user ${user}, who can spend 3,800\n`,
+    connecting,
+  ]);
+  const args = ["hold", user, "300", "--expires-in", "60", "--idempotency-key", "h"];
+  const made = await cli.json<{ data: { id: string } }>(...args);
+  expect(made).toMatchObject({
+    success: true,
+    data: { id: made.data.id, userId: Number(user), amount: 300, state: "open", balance: 3_500 },
+  });
+  expect(await cli.json(...args)).toEqual(made);
+  const rows = await psql(
+    databaseUrl,
+    `SELECT extract(epoch FROM expires_at - created_at)::int AS lives FROM holds
+      WHERE user_id = $1 ORDER BY id`,
+    [user],
+  );
+  expect(rows).toEqual([{ lives: null }, { lives: 60 }]);
+});
+
+test("capture takes all of it, or a part and for another user", async () => {
+  const [user, payee] = await openTwo();
+  const [whole, part] = [await hold(user, 2000), await hold(user, 1000)];
+  await cli.expectRun(["capture", user, whole], {
+    stdout: `Captured 2,000 of 2,000; user ${user} can spend 2,000\n`,
+  });
+  await cli.expectRun(["capture", user, part, "--amount", "400", "--to", payee], {
+    stdout: `Captured 400 of 1,000 for user ${payee}; user ${user} can spend 2,600\n`,
+  });
+  const third = await hold(user, 600);
+  const args = ["capture", user, third.toUpperCase(), "--amount", "1", "--reference", "bill"];
+  expect(await cli.json(...args)).toEqual({
+    success: true,
+    data: {
+      ...{ id: third, userId: Number(user), state: "captured", amount: 600 },
+      ...{ captured: 1, released: 599, balance: 2_599 },
+    },
+  });
+  const paid = await psql(databaseUrl, "SELECT balance::int FROM users WHERE id = $1", [payee]);
+  expect(paid).toEqual([{ balance: 400 }]);
+});
+
+test("void gives it back", async () => {
+  const [user] = await openTwo();
+  const [first, second] = [await hold(user, 2000), await hold(user, 1000)];
+  await cli.expectRun(["void", user, first], {
+    stdout: `Voided: 2,000 back to user ${user}, who can spend 4,000\n`,
+  });
+  expect(await cli.json("void", user, second, "--idempotency-key", "v")).toEqual({
+    success: true,
+    data: {
+      ...{ id: second, userId: Number(user), state: "voided" },
+      ...{ amount: 1_000, released: 1_000, balance: 5_000 },
+    },
+  });
+});
+
+test("a refusal ends with exit code 3, and nothing is stored", async () => {
+  const [user, payee] = await openTwo();
+  const [open, closed] = [await hold(user, 100), await hold(user, 100)];
+  await apply([{ user: Number(user), kind: "void", id: closed }]);
+  const before = await fingerprint();
+  const refused: [args: string[], code: string, message: string][] = [
+    [["hold", user, "4901"], "INSUFFICIENT_FUNDS", "Insufficient funds for this operation"],
+    [["hold", "9999", "1"], "USER_NOT_FOUND", "User 9999 not found"],
+    [
+      ["capture", user, open, "--amount", "101"],
+      "CAPTURE_EXCEEDS_HOLD",
+      "The capture is larger than the hold",
+    ],
+    [["capture", user, open, "--to", "9999"], "USER_NOT_FOUND", "User 9999 (to) not found"],
+    [["capture", payee, open], "HOLD_NOT_FOUND", "Hold not found"],
+    [["void", user, unknown], "HOLD_NOT_FOUND", "Hold not found"],
+    [["capture", user, closed], "HOLD_CLOSED", "The hold is voided"],
+    [["void", user, closed], "HOLD_CLOSED", "The hold is voided"],
+  ];
+  await Promise.all(
+    refused.map(([args, code, message], index) =>
+      index % 2 === 0
+        ? cli.expectRun(args, { code: 3, stderr: `${connecting}balancectl: ${message}\n` })
+        : cli.expectRun([...args, "--json"], { code: 3, ...failure(code, message) }),
+    ),
+  );
+  expect(await fingerprint()).toBe(before);
+});
+
+test("wrong usage ends with exit code 2, before there is a connection", async () => {
+  const whole = (max: number) => `It must be a whole number from 1 to ${max}.`;
+  const wrong: [args: string[], stderr: string][] = [
+    [
+      ["hold", "1", "0"],
+      `error: command-argument value '0' is invalid for argument 'amount'. ${whole(Number.MAX_SAFE_INTEGER)}\n${usageHint}`,
+    ],
+    [
+      ["hold", "1", "1", "--expires-in", "0"],
+      `error: option '--expires-in <seconds>' argument '0' is invalid. ${whole(315_360_000)}\n${usageHint}`,
+    ],
+    [
+      ["hold", "1", "1", "--expires-in", "315360001"],
+      `error: option '--expires-in <seconds>' argument '315360001' is invalid. ${whole(315_360_000)}\n${usageHint}`,
+    ],
+    [["capture", "1", unknown, "--to", "1"], "balancectl: --to must not be the user who pays\n"],
+    [["capture", "1", "7"], 'balancectl: <holdId> must be a UUID (it is "7")\n'],
+    [["void", "1", "7"], 'balancectl: <holdId> must be a UUID (it is "7")\n'],
+    [["void", "1"], `error: missing required argument 'holdId'\n${usageHint}`],
+  ];
+  await Promise.all(wrong.map(([args, stderr]) => cli.expectRun(args, { code: 2, stderr })));
+});

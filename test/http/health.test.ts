@@ -1,0 +1,82 @@
+/** GET /healthz: the process lives. GET /readyz: it can do its work, or says why not. */
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { packageRoot } from "../../src/package-root.ts";
+import { createTestDatabase } from "../support/database.ts";
+import { exchange } from "../support/exchange.ts";
+import { balancectl, type RunningServer, startServer } from "../support/program.ts";
+import { openSocket, parseAnswers, readToEnd } from "../support/raw.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
+
+function ready({ url }: RunningServer) {
+  return exchange(url, { path: "/readyz" });
+}
+
+async function expectNotReady(server: RunningServer, message: string): Promise<void> {
+  const { status, text, headers } = await ready(server);
+  const error = { code: "DATABASE_UNAVAILABLE", message };
+  expect([status, text]).toEqual([503, JSON.stringify({ success: false, error })]);
+  expect(headers.get("retry-after")).toBe("1");
+  expect((await exchange(server.url, { path: "/healthz" })).status).toBe(200);
+}
+
+async function expectReady(server: RunningServer): Promise<void> {
+  const { status, text } = await ready(server);
+  expect([status, text]).toEqual([200, '{"success":true,"data":{"ready":true}}']);
+}
+
+test("healthz names the service and its version", async () => {
+  const server = await startServer({ DATABASE_URL: await createTestDatabase() });
+  const { version } = JSON.parse(await readFile(join(packageRoot, "package.json"), "utf8"));
+  const { status, body } = await exchange(server.url, { path: "/healthz" });
+  expect([status, body]).toEqual([
+    200,
+    { success: true, data: { service: "balancectl", version } },
+  ]);
+});
+
+test("readyz: ready; the database is gone; ready again", async () => {
+  const proxy = await startTcpProxy(await createTestDatabase());
+  const server = await startServer({ DATABASE_URL: proxy.url, LOG_LEVEL: "fatal" });
+  await expectReady(server);
+  await proxy.down();
+  await expectNotReady(server, "The database cannot be reached");
+  await proxy.mend();
+  await expectReady(server);
+});
+
+test("readyz: the schema is taken away under it, and given back", async () => {
+  const url = await createTestDatabase();
+  const server = await startServer({ DATABASE_URL: url });
+  await expectReady(server);
+  await balancectl(["migrate", "down"], { DATABASE_URL: url });
+  await expectNotReady(server, "The database schema is not the one of this server");
+  await balancectl(["migrate", "up"], { DATABASE_URL: url });
+  await expectReady(server);
+});
+
+test("readyz: draining", async () => {
+  const server = await startServer({ DATABASE_URL: await createTestDatabase() });
+  const idle = await openSocket(server.url);
+  const closed = readToEnd(idle);
+  idle.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  await once(idle, "data");
+  // One that was half asked when the signal came is waited for.
+  const socket = await openSocket(server.url);
+  const answer = readToEnd(socket);
+  socket.write("GET /readyz HTTP/1.1\r\nHost: localhost\r\n");
+  await exchange(server.url, { path: "/healthz" });
+  const exit = server.stop();
+  await closed;
+  socket.write("\r\n");
+  const [draining, ...more] = parseAnswers(await answer);
+  expect(more).toEqual([]);
+  expect([draining?.status, JSON.parse(draining?.body ?? "{}").error]).toEqual([
+    503,
+    { code: "DATABASE_UNAVAILABLE", message: "The server is stopping" },
+  ]);
+  expect(draining?.headers["connection"]).toBe("close");
+  expect(await exit).toBe(0);
+});

@@ -1,0 +1,73 @@
+/** One code, one status; one code, one exit code. A client may rely on either. */
+import { expect, test } from "vitest";
+import { exitCodeOf } from "../../src/cli/output.ts";
+import { type ErrorCode, errorMessages } from "../../src/errors.ts";
+import { statusOf } from "../../src/http/answer.ts";
+
+const answers: Partial<Record<ErrorCode, [status: number, exitCode: number]>> = {
+  INVALID_REQUEST: [400, 2],
+  INVALID_JSON: [400, 2],
+  FORBIDDEN_HOST: [403, 1],
+  FORBIDDEN_ORIGIN: [403, 1],
+  USER_NOT_FOUND: [404, 3],
+  ROUTE_NOT_FOUND: [404, 1],
+  OPERATION_NOT_FOUND: [404, 3],
+  TRANSFER_NOT_FOUND: [404, 3],
+  HOLD_NOT_FOUND: [404, 3],
+  METHOD_NOT_ALLOWED: [405, 1],
+  REQUEST_TIMEOUT: [408, 1],
+  USER_EXISTS: [409, 3],
+  HOLD_CLOSED: [409, 3],
+  PRECONDITION_FAILED: [412, 3],
+  PAYLOAD_TOO_LARGE: [413, 1],
+  UNSUPPORTED_MEDIA_TYPE: [415, 1],
+  INSUFFICIENT_FUNDS: [422, 3],
+  BALANCE_LIMIT_EXCEEDED: [422, 3],
+  CAPTURE_EXCEEDS_HOLD: [422, 3],
+  IDEMPOTENCY_KEY_REUSED: [422, 3],
+  HEADERS_TOO_LARGE: [431, 1],
+  INTERNAL: [500, 1],
+  OVERLOADED: [503, 1],
+  DATABASE_UNAVAILABLE: [503, 1],
+};
+
+/** Of starting and of the command line: no client ever gets them. */
+const local: Partial<Record<ErrorCode, number>> = {
+  CONFIG_INVALID: 2,
+  EMBEDDED_UNAVAILABLE: 1,
+  SCHEMA_OUTDATED: 1,
+  SCHEMA_TOO_NEW: 1,
+  MIGRATION_FAILED: 1,
+  SERVER_FAILED: 1,
+};
+
+const codes = Object.keys(errorMessages) as ErrorCode[];
+
+test("every code is in exactly one of the two tables", () => {
+  expect([...Object.keys(answers), ...Object.keys(local)].sort()).toEqual([...codes].sort());
+});
+
+test.each(Object.entries(answers))("%s is %j", (code, [status, exitCode]) => {
+  expect(statusOf[code as ErrorCode]).toBe(status);
+  expect(exitCodeOf[code as ErrorCode]).toBe(exitCode);
+});
+
+test.each(Object.entries(local))(
+  "%s ends the program with %i and would be a fault",
+  (code, exit) => {
+    expect(exitCodeOf[code as ErrorCode]).toBe(exit);
+    expect(statusOf[code as ErrorCode]).toBe(500);
+  },
+);
+
+test("a status below 500 is never given to what is nobody's fault but ours", () => {
+  const faults = codes.filter((code) => statusOf[code] >= 500).sort();
+  expect(faults).toEqual(
+    ["DATABASE_UNAVAILABLE", "INTERNAL", "OVERLOADED", ...Object.keys(local)].sort(),
+  );
+});
+
+test("every code has a text of its own, without a full stop", () => {
+  expect(new Set(Object.values(errorMessages)).size).toBe(codes.length);
+  for (const text of Object.values(errorMessages)) expect(text).toMatch(/^[A-Z].*[^.]$/);
+});

@@ -1,0 +1,508 @@
+/** The state machine of group commit, driven by hand: `apply` answers when the test says so. */
+import pg from "pg";
+import { describe, expect, test, vi } from "vitest";
+import { translateError } from "../../src/database/translate-error.ts";
+import { BalancectlError } from "../../src/errors.ts";
+import { createGroupCommit, type GroupCommitOptions } from "../../src/ledger/group-commit.ts";
+import type { Operation, Outcome } from "../../src/ledger/operation.ts";
+
+// Nothing here takes time: a test that waits has lost an answer.
+vi.setConfig({ testTimeout: 5_000 });
+
+interface Batch {
+  /** What was asked for, as "user:amount". */
+  readonly asked: string[];
+  /** Answers each operation with its own amount as the balance. */
+  commit(): void;
+  fail(error: unknown): void;
+  answer(outcomes: Outcome[]): void;
+}
+
+/** A group commit whose batches are taken, in the order they left, with `batch()`. */
+function driven(options: Partial<GroupCommitOptions> = {}) {
+  const left: Batch[] = [];
+  let awaited: ((batch: Batch) => void) | undefined;
+  const commit = createGroupCommit({
+    lanes: 1,
+    batchSizeMax: 500,
+    waitingMax: 1_000,
+    apply: (operations) =>
+      new Promise((resolve, reject) => {
+        const batch: Batch = {
+          asked: operations.map(({ userId, amount }) => `${userId}:${amount}`),
+          commit: () => resolve(operations.map(outcome)),
+          fail: reject,
+          answer: resolve,
+        };
+        if (awaited) awaited(batch);
+        else left.push(batch);
+        awaited = undefined;
+      }),
+    ...options,
+  });
+  return {
+    ...commit,
+    batch: (): Promise<Batch> => {
+      const batch = left.shift();
+      if (batch) return Promise.resolve(batch);
+      return new Promise((resolve) => {
+        awaited = resolve;
+      });
+    },
+    /** The same, without giving anything the time to run. */
+    unseenNow: () => left.length,
+    /** How many batches have left and were not taken, after everything that is due has run. */
+    unseen: async () => {
+      await turn();
+      await turn();
+      return left.length;
+    },
+  };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+function change(userId: number, amount: number, more: Partial<Operation> = {}): Operation {
+  return { kind: "adjustment", userId, amount, ...more };
+}
+
+function keyed(userId: number, amount: number, key: string): Operation {
+  return change(userId, amount, { idempotency: { key, fingerprint: `[${amount}]` } });
+}
+
+function outcome({ amount }: Operation): Outcome {
+  return {
+    refusal: null,
+    balance: amount,
+    version: 1,
+    amount,
+    replayed: false,
+    operationId: null,
+    createdUserId: null,
+    refusedLeg: null,
+    decidedAtMs: 0,
+  };
+}
+
+/** A promise that says how it stands. */
+function watched(promise: Promise<Outcome>) {
+  const seen = { state: "waiting" as string };
+  const done = promise.then(
+    ({ balance }) => {
+      seen.state = `balance ${balance}`;
+    },
+    (error) => {
+      seen.state = error instanceof BalancectlError ? error.code : String(error);
+    },
+  );
+  return { seen, done };
+}
+
+async function states(promises: readonly Promise<Outcome>[]): Promise<string[]> {
+  const all = promises.map(watched);
+  await Promise.all(all.map(({ done }) => done));
+  return all.map(({ seen }) => seen.state);
+}
+
+/** As PostgreSQL reports it: certain that nothing was done. */
+function databaseError(code: string): BalancectlError {
+  const error = new pg.DatabaseError("no", 0, "error");
+  error.code = code;
+  return translateError(error, true);
+}
+
+describe("batches", () => {
+  test("one turn's requests leave together, without a timer", async () => {
+    const { submit, batch } = driven();
+    const answers = [submit(change(1, -1)), submit(change(2, -2)), submit(change(1, -3))];
+    const first = await batch();
+    expect(first.asked).toEqual(["1:-1", "2:-2", "1:-3"]);
+    first.commit();
+    expect(await states(answers)).toEqual(["balance -1", "balance -2", "balance -3"]);
+  });
+
+  test("one request alone leaves alone, in the same turn", async () => {
+    const { submit, unseen } = driven();
+    void submit(change(1, 1));
+    expect(await unseen()).toBe(1);
+  });
+
+  test("what arrives while one is in flight shares the next, in the order of arrival", async () => {
+    const { submit, batch, unseen } = driven();
+    const answers = [submit(change(1, 1))];
+    const first = await batch();
+    for (const amount of [2, 3, 4]) {
+      answers.push(submit(change(1, amount)));
+      await turn();
+    }
+    expect(await unseen()).toBe(0);
+    first.commit();
+    const second = await batch();
+    expect(second.asked).toEqual(["1:2", "1:3", "1:4"]);
+    second.commit();
+    expect(await states(answers)).toEqual(["balance 1", "balance 2", "balance 3", "balance 4"]);
+  });
+
+  test("a full one leaves while its turn still lasts", () => {
+    const { submit, unseenNow } = driven({ batchSizeMax: 3 });
+    void submit(change(1, 1));
+    void submit(change(1, 2));
+    expect(unseenNow()).toBe(0);
+    void submit(change(1, 3));
+    expect(unseenNow()).toBe(1);
+    void submit(change(1, 4));
+    expect(unseenNow()).toBe(1);
+  });
+
+  test("no larger than batchSizeMax, the rest next", async () => {
+    const { submit, batch } = driven({ batchSizeMax: 3 });
+    const answers = Array.from({ length: 8 }, (_, n) => submit(change(1, n + 1)));
+    const sizes: string[][] = [];
+    for (let n = 0; n < 3; n++) {
+      const one = await batch();
+      sizes.push(one.asked);
+      one.commit();
+    }
+    expect(sizes).toEqual([
+      ["1:1", "1:2", "1:3"],
+      ["1:4", "1:5", "1:6"],
+      ["1:7", "1:8"],
+    ]);
+    await Promise.all(answers);
+  });
+
+  test("of one operation each when batchSizeMax is 1", async () => {
+    const { submit, batch } = driven({ batchSizeMax: 1 });
+    const answers = [submit(change(1, 1)), submit(change(1, 2))];
+    for (const asked of [["1:1"], ["1:2"]]) {
+      const one = await batch();
+      expect(one.asked).toEqual(asked);
+      one.commit();
+    }
+    await Promise.all(answers);
+  });
+
+  test("an operation with legs weighs what it carries and is not split", async () => {
+    const { submit, batch } = driven({ batchSizeMax: 3 });
+    const legs = [change(1, 0), change(1, 0)];
+    const answers = [submit(change(1, 1)), submit(change(1, 2, { legs })), submit(change(1, 3))];
+    const seen: string[][] = [];
+    for (let n = 0; n < 3; n++) {
+      const one = await batch();
+      seen.push(one.asked);
+      one.commit();
+    }
+    expect(seen).toEqual([["1:1"], ["1:2"], ["1:3"]]);
+    await Promise.all(answers);
+  });
+
+  test("an operation larger than batchSizeMax flies alone instead of never", async () => {
+    const { submit, batch } = driven({ batchSizeMax: 2 });
+    const legs = [change(1, 0), change(1, 0), change(1, 0)];
+    const answer = submit(change(1, 1, { legs }));
+    (await batch()).commit();
+    expect((await answer).balance).toBe(1);
+  });
+
+  test("nothing is answered before its own batch is", async () => {
+    const { submit, batch } = driven({ batchSizeMax: 1 });
+    const first = watched(submit(change(1, 1)));
+    const second = watched(submit(change(1, 2)));
+    const flying = await batch();
+    expect([first.seen.state, second.seen.state]).toEqual(["waiting", "waiting"]);
+    flying.commit();
+    await first.done;
+    const next = await batch();
+    expect([first.seen.state, second.seen.state]).toEqual(["balance 1", "waiting"]);
+    next.commit();
+    await second.done;
+  });
+});
+
+describe("lanes", () => {
+  test("one batch in flight each, and one does not wait for another", async () => {
+    const { submit, batch, unseen } = driven({ lanes: 2 });
+    const even = [submit(change(2, 1)), submit(change(4, 1))];
+    const odd = [submit(change(1, 1)), submit(change(3, 1))];
+    const batches = [await batch(), await batch()];
+    const sorted = batches.map(({ asked }) => asked).sort();
+    expect(sorted).toEqual([
+      ["1:1", "3:1"],
+      ["2:1", "4:1"],
+    ]);
+    even.push(submit(change(2, 2)));
+    odd.push(submit(change(1, 2)));
+    expect(await unseen()).toBe(0);
+    batches.find(({ asked }) => asked[0] === "1:1")?.commit();
+    const next = await batch();
+    expect(next.asked).toEqual(["1:2"]);
+    expect(await unseen()).toBe(0);
+    next.commit();
+    expect(await states(odd)).toEqual(["balance 1", "balance 1", "balance 2"]);
+    batches.find(({ asked }) => asked[0] === "2:1")?.commit();
+    (await batch()).commit();
+    expect(await states(even)).toEqual(["balance 1", "balance 1", "balance 2"]);
+  });
+
+  test("a user stays in one", async () => {
+    const { submit, batch, unseen } = driven({ lanes: 4 });
+    for (let n = 1; n <= 20; n++) void submit(change(7, n));
+    const first = await batch();
+    expect(first.asked.length).toBe(20);
+    void submit(change(7, 21));
+    expect(await unseen()).toBe(0);
+  });
+
+  test("a transfer rides with the lower id, whoever pays", async () => {
+    const { submit, batch, unseen } = driven({ lanes: 4 });
+    void submit(change(5, 1, { kind: "transfer", toUserId: 6 }));
+    void submit(change(6, 2, { kind: "transfer", toUserId: 5 }));
+    void submit(change(5, 3));
+    expect((await batch()).asked).toEqual(["5:1", "6:2", "5:3"]);
+    expect(await unseen()).toBe(0);
+  });
+
+  test("take ids up to 2^53 - 1", async () => {
+    const { submit, batch } = driven({ lanes: 3 });
+    void submit(change(Number.MAX_SAFE_INTEGER, 1));
+    expect((await batch()).asked).toEqual(["9007199254740991:1"]);
+  });
+});
+
+describe("bounds", () => {
+  test("waitingMax fit, one more is OVERLOADED at once", async () => {
+    const { submit, batch } = driven({ waitingMax: 5 });
+    const answers = Array.from({ length: 5 }, (_, n) => submit(change(1, n + 1)));
+    const sixth = watched(submit(change(1, 6)));
+    await sixth.done;
+    expect(sixth.seen.state).toBe("OVERLOADED");
+    (await batch()).commit();
+    expect(await states(answers)).toEqual([1, 2, 3, 4, 5].map((n) => `balance ${n}`));
+  });
+
+  test("what is in flight counts until it is answered", async () => {
+    const { submit, batch } = driven({ waitingMax: 2, batchSizeMax: 1 });
+    const answers = [submit(change(1, 1)), submit(change(1, 2))];
+    const first = await batch();
+    expect(await states([submit(change(1, 3))])).toEqual(["OVERLOADED"]);
+    first.commit();
+    const second = await batch();
+    answers.push(submit(change(1, 4)));
+    expect(await states([submit(change(1, 5))])).toEqual(["OVERLOADED"]);
+    second.commit();
+    (await batch()).commit();
+    expect(await states(answers)).toEqual(["balance 1", "balance 2", "balance 4"]);
+  });
+
+  test("hold for all lanes together", async () => {
+    const { submit, batch } = driven({ waitingMax: 2, lanes: 4 });
+    void submit(change(1, 1));
+    void submit(change(2, 1));
+    expect(await states([submit(change(3, 1))])).toEqual(["OVERLOADED"]);
+    expect([(await batch()).asked, (await batch()).asked]).toEqual([["1:1"], ["2:1"]]);
+  });
+
+  test("legs count one each", async () => {
+    const { submit } = driven({ waitingMax: 3 });
+    const legs = [change(1, 0), change(1, 0), change(1, 0)];
+    expect(await states([submit(change(1, 1, { legs }))])).toEqual(["OVERLOADED"]);
+    void submit(change(1, 1, { legs: legs.slice(1) }));
+    expect(await states([submit(change(1, 1))])).toEqual(["OVERLOADED"]);
+  });
+
+  test("a failed batch gives its room back", async () => {
+    const { submit, batch, drained } = driven({ waitingMax: 2 });
+    const answers = [submit(change(1, 1)), submit(change(1, 2))];
+    (await batch()).fail(databaseError("57P01"));
+    expect(await states(answers)).toEqual(["DATABASE_UNAVAILABLE", "DATABASE_UNAVAILABLE"]);
+    await drained();
+    const again = [submit(change(1, 3)), submit(change(1, 4))];
+    (await batch()).commit();
+    expect(await states(again)).toEqual(["balance 3", "balance 4"]);
+  });
+});
+
+describe("idempotency keys", () => {
+  test("one key is never twice in a batch; the later use comes next", async () => {
+    const { submit, batch } = driven();
+    const answers = [
+      submit(keyed(1, 1, "a")),
+      submit(keyed(1, 2, "a")),
+      submit(keyed(1, 3, "b")),
+      submit(keyed(1, 4, "a")),
+    ];
+    const seen: string[][] = [];
+    for (let n = 0; n < 3; n++) {
+      const one = await batch();
+      seen.push(one.asked);
+      one.commit();
+    }
+    expect(seen).toEqual([["1:1", "1:3"], ["1:2"], ["1:4"]]);
+    await Promise.all(answers);
+  });
+
+  test("are a user's own; openings share a scope", async () => {
+    const { submit, batch } = driven();
+    void submit(keyed(1, 1, "a"));
+    void submit(keyed(2, 2, "a"));
+    void submit({ ...keyed(3, 3, "a"), kind: "opening" });
+    void submit({ ...keyed(4, 4, "a"), kind: "opening" });
+    const first = await batch();
+    expect(first.asked).toEqual(["1:1", "2:2", "3:3"]);
+    first.commit();
+    expect((await batch()).asked).toEqual(["4:4"]);
+  });
+
+  test("a twin that waits keeps its place before what came after it", async () => {
+    const { submit, batch } = driven({ batchSizeMax: 2 });
+    const waiting = [
+      submit(keyed(1, 1, "a")),
+      submit(keyed(1, 2, "a")),
+      submit(change(1, 3)),
+      submit(change(1, 4)),
+      submit(change(1, 5)),
+    ];
+    const seen: string[][] = [];
+    for (let n = 0; n < 3; n++) {
+      const one = await batch();
+      seen.push(one.asked);
+      one.commit();
+    }
+    // The first is full by count when it leaves, and leaves its twin behind.
+    expect(seen).toEqual([["1:1"], ["1:2", "1:3"], ["1:4", "1:5"]]);
+    await Promise.all(waiting);
+  });
+});
+
+describe("failures", () => {
+  test("of the connection fail the batch as a whole and are not repeated", async () => {
+    const { submit, batch, unseen } = driven();
+    const answers = [submit(change(1, 1)), submit(change(2, 2))];
+    (await batch()).fail(translateError(new Error("terminated"), true));
+    expect(await states(answers)).toEqual(["DATABASE_UNAVAILABLE", "DATABASE_UNAVAILABLE"]);
+    expect(await unseen()).toBe(0);
+  });
+
+  test.each(["22P05", "23505", "40001", "40P01"])(
+    "over data (%s) are looked for: each operation once more, alone",
+    async (state) => {
+      const { submit, batch, unseen } = driven();
+      const answers = [submit(change(1, 1)), submit(change(2, 2)), submit(change(3, 3))];
+      (await batch()).fail(databaseError(state));
+      const alone = await batch();
+      expect(alone.asked).toEqual(["1:1"]);
+      alone.commit();
+      const guilty = await batch();
+      expect(guilty.asked).toEqual(["2:2"]);
+      guilty.fail(databaseError(state));
+      const last = await batch();
+      expect(last.asked).toEqual(["3:3"]);
+      last.commit();
+      expect(await states(answers)).toEqual(["balance 1", "INTERNAL", "balance 3"]);
+      expect(await unseen()).toBe(0);
+    },
+  );
+
+  test.each(["55P03", "57014", "57P01", "53300", "08006", "XX000"])(
+    "of other kinds (%s) are not repeated",
+    async (state) => {
+      const { submit, batch, unseen } = driven();
+      const answer = watched(submit(change(1, 1)));
+      (await batch()).fail(databaseError(state));
+      await answer.done;
+      expect(answer.seen.state).toBe(state === "XX000" ? "INTERNAL" : "DATABASE_UNAVAILABLE");
+      expect(await unseen()).toBe(0);
+    },
+  );
+
+  test("do not stop the lane", async () => {
+    const { submit, batch } = driven({ batchSizeMax: 1 });
+    const answers = [submit(change(1, 1)), submit(change(1, 2))];
+    (await batch()).fail(databaseError("57P01"));
+    (await batch()).commit();
+    expect(await states(answers)).toEqual(["DATABASE_UNAVAILABLE", "balance 2"]);
+  });
+
+  test("an outcome that is missing is a fault, never a success", async () => {
+    const { submit, batch } = driven();
+    const answers = [submit(change(1, 1)), submit(change(1, 2))];
+    (await batch()).answer([outcome(change(1, 1))]);
+    expect(await states(answers)).toEqual(["balance 1", "INTERNAL"]);
+  });
+
+  test("of an observer do not reach those who asked, nor stop the lane", async () => {
+    const broken = () => {
+      throw new Error("metrics are broken");
+    };
+    const { submit, batch, drained } = driven({
+      batchSizeMax: 1,
+      observer: { batchCommitted: broken, batchFailed: broken },
+    });
+    const answers = [submit(change(1, 1)), submit(change(1, 2)), submit(change(1, 3))];
+    (await batch()).commit();
+    (await batch()).fail(databaseError("57P01"));
+    (await batch()).commit();
+    expect(await states(answers)).toEqual(["balance 1", "DATABASE_UNAVAILABLE", "balance 3"]);
+    await drained();
+  });
+});
+
+describe("the observer", () => {
+  test("hears of each batch, committed or failed", async () => {
+    const heard: unknown[] = [];
+    const { submit, batch, drained } = driven({
+      lanes: 2,
+      observer: {
+        batchCommitted: ({ lane, operations, durationMs }) =>
+          heard.push({ lane, operations, timed: durationMs >= 0 }),
+        batchFailed: ({ lane, operations, error }) => heard.push({ lane, operations, error }),
+      },
+    });
+    const error = databaseError("57P01");
+    const made = [submit(change(1, 1)), submit(change(3, 1))];
+    (await batch()).commit();
+    await Promise.all(made);
+    const failed = submit(change(2, 1));
+    (await batch()).fail(error);
+    expect(await states([failed])).toEqual(["DATABASE_UNAVAILABLE"]);
+    await drained();
+    expect(heard).toEqual([
+      { lane: 1, operations: 2, timed: true },
+      { lane: 0, operations: 1, error },
+    ]);
+  });
+});
+
+describe("drained", () => {
+  test("at once when nothing is asked", async () => {
+    await driven().drained();
+  });
+
+  test("only when every lane has answered everything", async () => {
+    const { submit, batch, drained } = driven({ lanes: 2, batchSizeMax: 1 });
+    const answers = [submit(change(1, 1)), submit(change(1, 2)), submit(change(2, 3))];
+    let done = false;
+    const end = drained().then(() => {
+      done = true;
+    });
+    const [odd, even] = [await batch(), await batch()];
+    odd.commit();
+    even.commit();
+    const last = await batch();
+    await turn();
+    expect(done).toBe(false);
+    last.commit();
+    await end;
+    expect(await states(answers)).toEqual(["balance 1", "balance 2", "balance 3"]);
+  });
+
+  test("also when all that was asked for failed", async () => {
+    const { submit, batch, drained } = driven();
+    const answer = watched(submit(change(1, 1)));
+    const end = drained();
+    (await batch()).fail(new Error("no"));
+    await end;
+    await answer.done;
+    expect(answer.seen.state).toBe("Error: no");
+  });
+});
