@@ -157,22 +157,26 @@ export const transferCheck: Check = {
     HAVING sum(amount) <> 0 OR count(*) <> 2`,
 };
 
-/** What a capture pays to another user is what it took from its hold. */
+/**
+ * What a capture pays to another user is what it took, by its entry or by its hold: where those two
+ * differ, that is a finding of its own about the user who paid.
+ */
 export const paymentCheck: Check = {
   name: "payment",
   sql: `
     SELECT c.user_id, c.version,
-           'what the capture of hold ' || c.operation_id || ' took: ' || coalesce(h.captured, 0)
+           'what the capture of hold ' || c.operation_id || ' took: ' || coalesce(c.took, 0)
              AS expected,
            'paid ' || c.paid AS found
-      FROM (SELECT operation_id, sum(amount) AS paid,
-                   (array_agg(user_id ORDER BY user_id))[1] AS user_id,
-                   (array_agg(version ORDER BY user_id))[1] AS version
+      FROM (SELECT operation_id, -sum(amount) FILTER (WHERE amount < 0) AS took,
+                   sum(amount) FILTER (WHERE amount > 0) AS paid,
+                   (array_agg(user_id ORDER BY amount < 0, user_id))[1] AS user_id,
+                   (array_agg(version ORDER BY amount < 0, user_id))[1] AS version
               FROM entries
-             WHERE operation_id IS NOT NULL AND kind = 'capture' AND amount > 0
+             WHERE operation_id IS NOT NULL AND kind = 'capture'
              GROUP BY operation_id) c
       LEFT JOIN holds h ON h.id = c.operation_id
-     WHERE c.paid <> coalesce(h.captured, 0)`,
+     WHERE c.paid <> coalesce(c.took, 0) AND c.paid <> coalesce(h.captured, 0)`,
 };
 
 /** The guards that let nobody change a balance past the journal: there, enabled, valid. */
