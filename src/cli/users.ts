@@ -15,9 +15,8 @@ export interface CreateFlags extends WriteFlags {
 export async function createUser(context: Context, flags: CreateFlags): Promise<void> {
   const { output } = context;
   const { id, balance } = flags;
-  const outcome = await withLedger(context, (ledger) =>
-    ledger.openUser({ id, balance }, writeOptions(flags)),
-  );
+  const options = writeOptions(flags);
+  const outcome = await withLedger(context, (ledger) => ledger.openUser({ id, balance }, options));
   const userId = outcome.createdUserId ?? id ?? 0;
   if (outcome.refusal !== null) throw refusalError(outcome.refusal, opening(userId, balance, id));
   output.result({ success: true, data: { id: userId, balance } }, () => {
