@@ -59,7 +59,7 @@ describe.each([
   test.each(corruptions)("$what", async ({ sql, findings, users: more = 0, entries = 0 }) => {
     onTestFinished(sandbox.restore);
     const { url } = sandbox;
-    await tamper(url, sql);
+    await sandbox.tamper(sql);
     expect(await verify(url)).toEqual({
       ok: false,
       users: healthy.users + more,

@@ -85,14 +85,19 @@ export async function cloneDatabase(url: string): Promise<string> {
 
 export interface Sandbox {
   readonly url: string;
+  /** Past the guards, over one connection: see the function of that name. */
+  tamper(sql: string): Promise<void>;
   /** Every row and every constraint as in the beginning: much quicker than another clone. */
   restore(): Promise<void>;
 }
 
+/** Call it at the top of a file: the connection is closed after the file. */
 export async function createSandbox(healthyUrl: string): Promise<Sandbox> {
   const url = await cloneDatabase(healthyUrl);
-  await psql(
-    url,
+  const client = new pg.Client(url);
+  await client.connect();
+  afterFile(() => client.end());
+  await client.query(
     `CREATE SCHEMA saved;
      ${tables.map((name) => `CREATE TABLE saved.${name} AS TABLE public.${name};`).join("\n")}
      CREATE TABLE saved.constraints AS
@@ -100,17 +105,24 @@ export async function createSandbox(healthyUrl: string): Promise<Sandbox> {
                               pg_get_constraintdef(oid)) AS definition
          FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'`,
   );
+  const refill = [
+    `TRUNCATE ${tables.join(", ")}`,
+    ...tables.map((name) => `INSERT INTO ${name} SELECT * FROM saved.${name}`),
+  ];
   return {
     url,
+    tamper: async (sql) => {
+      await client.query(tampering(sql));
+    },
     restore: async () => {
-      const missing = await psql<{ definition: string }>(
-        url,
+      // Of a tampering that failed half-way.
+      await client.query("ROLLBACK");
+      const { rows } = await client.query<{ definition: string }>(
         `SELECT definition FROM saved.constraints
           WHERE conname NOT IN (SELECT conname FROM pg_constraint)`,
       );
-      const refill = tables.map((name) => `INSERT INTO ${name} SELECT * FROM saved.${name}`);
-      const definitions = missing.map(({ definition }) => definition);
-      await tamper(url, [`TRUNCATE ${tables.join(", ")}`, ...refill, ...definitions].join("; "));
+      const missing = rows.map(({ definition }) => definition);
+      await client.query(tampering([...refill, ...missing].join("; ")));
     },
   };
 }
@@ -119,19 +131,16 @@ const tables = ["users", "entries", "holds", "idempotency_keys"];
 
 /** Runs SQL as somebody with all rights and no scruples: past the triggers, which are on again after it. */
 export async function tamper(url: string, sql: string): Promise<void> {
-  const client = new pg.Client(url);
-  await client.connect();
-  try {
-    await client.query(
-      `BEGIN;
-       ALTER TABLE users DISABLE TRIGGER USER;
-       ALTER TABLE entries DISABLE TRIGGER USER;
-       ${sql};
-       ALTER TABLE users ENABLE TRIGGER USER;
-       ALTER TABLE entries ENABLE TRIGGER USER;
-       COMMIT`,
-    );
-  } finally {
-    await client.end();
-  }
+  await psql(url, tampering(sql));
+}
+
+function tampering(sql: string): string {
+  return `
+    BEGIN;
+    ALTER TABLE users DISABLE TRIGGER USER;
+    ALTER TABLE entries DISABLE TRIGGER USER;
+    ${sql};
+    ALTER TABLE users ENABLE TRIGGER USER;
+    ALTER TABLE entries ENABLE TRIGGER USER;
+    COMMIT`;
 }
