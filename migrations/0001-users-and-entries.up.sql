@@ -68,16 +68,14 @@ CREATE FUNCTION refuse_balance_without_entry() RETURNS trigger LANGUAGE plpgsql 
 DECLARE
   bad_id bigint;
 BEGIN
-  -- Scalar subqueries: each is two probes of the primary key, however large the journal and
-  -- whatever the plan was made for. A join or an EXISTS may be planned as a scan of all entries.
+  -- One probe of the primary key a row, from its version on, however large the journal and whatever
+  -- the plan was made for. A plain join or an EXISTS may be planned as a scan of all entries.
   SELECT c.id INTO bad_id
     FROM changed c
-   WHERE CASE WHEN c.version = 0 THEN c.balance <> 0
-              ELSE c.balance IS DISTINCT FROM
-                   (SELECT e.balance FROM entries e
-                     WHERE e.user_id = c.id AND e.version = c.version) END
-      OR (SELECT n.version FROM entries n
-           WHERE n.user_id = c.id AND n.version = c.version + 1) IS NOT NULL
+    LEFT JOIN LATERAL (
+      SELECT * FROM entries WHERE user_id = c.id AND entries.version >= c.version
+       ORDER BY entries.version DESC LIMIT 1) last ON true
+   WHERE c.version <> coalesce(last.version, 0) OR c.balance <> coalesce(last.balance, 0)
    LIMIT 1;
   IF bad_id IS NOT NULL THEN
     RAISE EXCEPTION 'the balance of user % does not match the last entry of its journal', bad_id

@@ -1,1 +1,2 @@
+DROP FUNCTION apply_adjustment;
 DROP FUNCTION apply_operations;

@@ -4,17 +4,15 @@
  * 0.7 ms between two batches, and 0.03 ms with the connection at hand. So they are kept at hand.
  */
 import pg from "pg";
+import { queryOneValue, type Statement } from "./one-value-query.ts";
 import { translateError } from "./translate-error.ts";
 
 export interface Writers {
   /**
-   * Runs one statement, which is one transaction.
+   * Runs one statement, which is one transaction, and returns its one value.
    * @throws BalancectlError whose message says whether anything may have been changed
    */
-  query<T extends pg.QueryResultRow>(
-    statement: pg.QueryConfig,
-    values: unknown[],
-  ): Promise<pg.QueryResult<T>>;
+  query(statement: Statement, values: readonly (string | null)[]): Promise<string | null>;
   close(): Promise<void>;
 }
 
@@ -40,9 +38,9 @@ export function createWriters(config: pg.PoolConfig): Writers {
     query: async (statement, values) => {
       const client = atHand.pop() ?? (await connect());
       try {
-        const result = await client.query(statement, values);
+        const value = await queryOneValue(client, statement, values);
         atHand.push(client);
-        return result as never;
+        return value;
       } catch (error) {
         // The statement's own failure does not hurt the connection, but a fresh one costs little.
         client.release(error as Error);

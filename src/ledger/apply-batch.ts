@@ -2,6 +2,7 @@
  * One batch, one statement, one transaction, one round trip: operations are laid out as arrays for
  * the database function apply_operations (migrations/0004), and its answer is laid out as outcomes.
  */
+import type { Statement } from "../database/one-value-query.ts";
 import type { Writers } from "../database/writers.ts";
 import type { Operation, Outcome, Refusal } from "./operation.ts";
 
@@ -21,18 +22,39 @@ export async function applyBatch(
   operations: readonly Operation[],
   settings: BatchSettings,
 ): Promise<Outcome[]> {
-  const { rows } = await writers.query<{ answer: Answer }>(statement, encode(operations, settings));
-  return decode(operations, (rows[0] as { answer: Answer }).answer);
+  const answer =
+    (await applyAlone(writers, operations, settings)) ??
+    (await writers.query(applyOperations, encode(operations, settings)));
+  return decode(operations, JSON.parse(answer as string));
 }
 
 /**
- * Prepared once a connection: parsing it anew would cost more than a batch of one. One JSON column
- * instead of ten: 60 us less of this process's time a batch.
+ * The short way of one plain adjustment: two thirds of the time of the long way (209 us of 315).
+ * @returns null when it cannot be gone, or when nothing was changed, and the long way says why
  */
-const statement = {
+async function applyAlone(
+  writers: Writers,
+  operations: readonly Operation[],
+  settings: BatchSettings,
+): Promise<string | null> {
+  const [only] = operations;
+  if (only === undefined || operations.length > 1 || settings.now !== null) return null;
+  const { kind, userId, amount, ifVersion, minBalance, idempotency, reference, metadata } = only;
+  const more = ifVersion ?? minBalance ?? idempotency ?? reference ?? metadata;
+  if (kind !== "adjustment" || more !== undefined) return null;
+  return await writers.query(applyAdjustment, [String(userId), String(amount)]);
+}
+
+const applyAdjustment: Statement = {
+  name: "apply_adjustment",
+  text: "SELECT apply_adjustment($1::bigint, $2::bigint)",
+};
+
+/** One JSON value instead of ten columns: 60 us less of this process's time a batch. */
+const applyOperations: Statement = {
   name: "apply_operations",
   text: `
-    SELECT row_to_json(a) AS answer
+    SELECT row_to_json(a)
       FROM apply_operations(
              $1::bigint[], $2::integer[], $3::bigint[], $4::text[], $5::integer[], $6::uuid[],
              $7::integer[], $8::double precision[], $9::bigint[], $10::bigint[],
@@ -41,40 +63,40 @@ const statement = {
 };
 
 interface Answer {
-  refusals: (Refusal | null)[] | null;
+  refusals?: (Refusal | null)[] | null;
   balances: (number | null)[];
   versions: (number | null)[];
-  amounts: (number | null)[] | null;
-  refused_legs: (number | null)[] | null;
-  replays: (boolean | null)[] | null;
-  operation_ids: (string | null)[] | null;
-  created_user_ids: (number | null)[] | null;
-  times: (number | null)[] | null;
+  amounts?: (number | null)[] | null;
+  refused_legs?: (number | null)[] | null;
+  replays?: (boolean | null)[] | null;
+  operation_ids?: (string | null)[] | null;
+  created_user_ids?: (number | null)[] | null;
+  times?: (number | null)[] | null;
   decided_at: number;
 }
 
-function encode(operations: readonly Operation[], settings: BatchSettings): unknown[] {
+function encode(operations: readonly Operation[], settings: BatchSettings): (string | null)[] {
   const rows = operations.some(({ legs }) => legs) ? withLegs(operations) : operations;
   const users = involvedUsers(rows);
   const slots = new Map(users.map((id, index) => [id, index + 1]));
-  const slot = (id: number | undefined) => (id === undefined ? null : (slots.get(id) ?? null));
+  const slot = (id: number | undefined) => (id === undefined ? undefined : slots.get(id));
   return [
     numbers(users),
     numbers(rows.map(({ userId }) => slot(userId))),
     numbers(rows.map(({ amount }) => amount)),
-    column(rows, ({ kind }) => (kind === "adjustment" ? null : kind)),
-    column(rows, ({ toUserId }) => slot(toUserId)),
-    column(rows, ({ operationId }) => operationId),
-    groups(operations),
-    column(rows, ({ lifetimeSeconds }) => lifetimeSeconds),
-    column(rows, ({ ifVersion }) => ifVersion),
-    column(rows, ({ minBalance }) => minBalance),
-    column(rows, ({ idempotency }) => idempotency?.key),
-    column(rows, ({ idempotency }) => idempotency?.fingerprint),
-    column(rows, ({ reference }) => reference),
-    column(rows, ({ metadata }) => metadata && JSON.stringify(metadata)),
-    settings.keyLifetimeSeconds,
-    settings.now,
+    texts(rows, ({ kind }) => (kind === "adjustment" ? null : kind)),
+    numbers(column(rows, ({ toUserId }) => slot(toUserId))),
+    texts(rows, ({ operationId }) => operationId),
+    numbers(groups(operations)),
+    numbers(column(rows, ({ lifetimeSeconds }) => lifetimeSeconds)),
+    numbers(column(rows, ({ ifVersion }) => ifVersion)),
+    numbers(column(rows, ({ minBalance }) => minBalance)),
+    texts(rows, ({ idempotency }) => idempotency?.key),
+    texts(rows, ({ idempotency }) => idempotency?.fingerprint),
+    texts(rows, ({ reference }) => reference),
+    texts(rows, ({ metadata }) => metadata && JSON.stringify(metadata)),
+    String(settings.keyLifetimeSeconds),
+    settings.now?.toISOString() ?? null,
   ];
 }
 
@@ -124,17 +146,24 @@ function groups(operations: readonly Operation[]): (number | null)[] | null {
 function column<T>(
   rows: readonly Operation[],
   value: (row: Operation) => T | null | undefined,
-): (T | null)[] | null {
-  let used = false;
-  const values = rows.map((row) => {
-    const it = value(row) ?? null;
-    used ||= it !== null;
-    return it;
-  });
-  return used ? values : null;
+): (T | null | undefined)[] | null {
+  const values = rows.map(value);
+  return values.some((it) => it !== null && it !== undefined) ? values : null;
 }
 
-/** An array literal, which the driver would otherwise quote and escape element by element. */
-function numbers(values: readonly (number | null)[]): string {
-  return `{${values.map((value) => value ?? "NULL").join(",")}}`;
+function numbers(values: readonly (number | null | undefined)[] | null): string | null {
+  return values && `{${values.map((value) => value ?? "NULL").join(",")}}`;
+}
+
+function texts(
+  rows: readonly Operation[],
+  value: (row: Operation) => string | null | undefined,
+): string | null {
+  const values = column(rows, value);
+  return values && `{${values.map((it) => (it == null ? "NULL" : quoted(it))).join(",")}}`;
+}
+
+/** An element of an array literal: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO */
+function quoted(text: string): string {
+  return `"${text.replace(/["\\]/g, "\\$&")}"`;
 }

@@ -7,17 +7,24 @@
  *     idle ──submit──▶ boarding ──the turn of the event loop ends, or full──▶ flying
  *      ▲                                                                     │  ▲ │
  *      └──────────────────── answered, nothing waits ────────────────────────┘  └─┘ answered, some
- *                                                            wait: take batchSizeMax and fly again
+ *                                                               wait: take a batch and fly again
  *
  * - Not a queue: an operation that finds its lane idle leaves with the requests read in the same
  *   turn of the event loop. There is no timer, no delay, no worker, and nothing outlives its request.
  * - An operation is answered after the commit that made it, by its own outcome.
- * - Order: a user's operations keep the order of their arrival. One user, one lane. Two operations
- *   with the same idempotency key do not share a batch: the later one waits for the next, where the
- *   database finds the answer of the first.
+ * - Order: a user's operations keep the order of their arrival: while one is pending, the next board
+ *   the same lane. Two operations with the same idempotency key do not share a batch: the later one
+ *   waits for the next, where the database finds the answer of the first.
+ * - Lanes are filled one after another, because one batch costs less than two halves (measured with
+ *   10,000 users and 64 connections: 41 us of PostgreSQL's time an operation in one lane, 69 us in
+ *   two). The next lane is opened when `room` operations wait, or when the flight ahead has stalled.
+ * - Balance: callers that come back at once keep the sizes of two alternating batches for ever, and
+ *   4 and 60 take as long as 60 and 60. So a batch that follows another takes no more than half of
+ *   those who landed and those who wait: 64 callers settle at 32 and 32, and while PostgreSQL works
+ *   for one half this process serves the other (18,500 requests a second instead of 16,000).
  * - Bounds: one batch in flight a lane, batchSizeMax operations a batch, waitingMax waiting in all
  *   lanes; beyond that OVERLOADED, at once. A lane whose user is locked by another session stalls
- *   alone, until the lock timeout.
+ *   until the lock timeout, with those who boarded it before; everybody else takes another lane.
  * - A crash loses nothing that was answered. An operation that was in flight is committed or not;
  *   its caller got no answer and can look, or repeat it under its idempotency key.
  * - When the database refuses a whole batch over its data, everything was rolled back, and each
@@ -58,13 +65,28 @@ interface Lane {
   readonly index: number;
   state: "idle" | "boarding" | "flying";
   waiting: Waiting[];
+  /** When the flight began, by performance.now(). */
+  since: number;
 }
+
+/** The lane of a user while anything of theirs is pending. */
+interface Ride {
+  readonly lane: Lane;
+  pending: number;
+}
+
+/** Operations waiting in a lane before another is opened: past that a batch gains little more. */
+const room = 100;
+
+/** A flight longer than this takes no new users: ten times that of a large batch. */
+const stalledAfterMs = 50;
 
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const { batchSizeMax, waitingMax, apply, observer } = options;
   const lanes = Array.from({ length: options.lanes }, (_, index): Lane => {
-    return { index, state: "idle", waiting: [] };
+    return { index, state: "idle", waiting: [], since: 0 };
   });
+  const rides = new Map<number, Ride>();
   let waitingCount = 0;
   let idleListeners: (() => void)[] = [];
 
@@ -74,7 +96,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       return Promise.reject(new BalancectlError("OVERLOADED"));
     }
     waitingCount += weight;
-    const lane = laneOf(operation);
+    const lane = boardingLane(operation);
     return new Promise((resolve, reject) => {
       lane.waiting.push({ operation, resolve, reject });
       if (lane.state === "idle") board(lane);
@@ -99,14 +121,17 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   /** Flies batch after batch until nothing waits in the lane. Never rejects. */
   async function fly(lane: Lane): Promise<void> {
     lane.state = "flying";
+    let landed = 0;
     while (lane.waiting.length > 0) {
-      const batch = takeBatch(lane, batchSizeMax);
-      const startedAt = performance.now();
+      const half = Math.ceil((landed + lane.waiting.length) / 2);
+      const batch = takeBatch(lane, landed === 0 ? batchSizeMax : half, batchSizeMax);
+      landed = batch.length;
+      lane.since = performance.now();
       const operations = batch.map(({ operation }) => operation);
       try {
         const outcomes = await apply(operations);
         settle(batch, outcomes);
-        const durationMs = performance.now() - startedAt;
+        const durationMs = performance.now() - lane.since;
         tell(() =>
           observer?.batchCommitted?.({ lane: lane.index, operations: batch.length, durationMs }),
         );
@@ -114,7 +139,10 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
         if (failedOnData(error)) await applyEachAlone(lane, batch);
         else fail(lane, batch, error);
       }
-      for (const { operation } of batch) waitingCount -= 1 + (operation.legs?.length ?? 0);
+      for (const { operation } of batch) {
+        waitingCount -= 1 + (operation.legs?.length ?? 0);
+        leave(operation);
+      }
     }
     lane.state = "idle";
     if (busy()) return;
@@ -143,10 +171,23 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     return lanes.some(({ state }) => state !== "idle");
   }
 
-  /** A transfer rides with the lower id, so that a pair that pays both ways shares one lane. */
-  function laneOf({ userId, toUserId }: Operation): Lane {
-    const id = toUserId === undefined ? userId : Math.min(userId, toUserId);
-    return lanes[id % lanes.length] as Lane;
+  function boardingLane(operation: Operation): Lane {
+    const id = rider(operation);
+    const ride = rides.get(id);
+    if (ride) {
+      ride.pending += 1;
+      return ride.lane;
+    }
+    const lane = laneWithRoom(lanes);
+    rides.set(id, { lane, pending: 1 });
+    return lane;
+  }
+
+  function leave(operation: Operation): void {
+    const id = rider(operation);
+    const ride = rides.get(id) as Ride;
+    ride.pending -= 1;
+    if (ride.pending === 0) rides.delete(id);
   }
 
   return {
@@ -154,6 +195,26 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     drained: () =>
       busy() ? new Promise((resolve) => idleListeners.push(resolve)) : Promise.resolve(),
   };
+}
+
+/** A transfer rides with the lower id, so that a pair that pays both ways shares one lane. */
+function rider({ userId, toUserId }: Operation): number {
+  return toUserId === undefined ? userId : Math.min(userId, toUserId);
+}
+
+/** The first with room; without one, the emptiest of those that move, or of all. */
+function laneWithRoom(lanes: readonly Lane[]): Lane {
+  let best: Lane | undefined;
+  for (const lane of lanes) {
+    if (lane.state === "flying" && performance.now() - lane.since > stalledAfterMs) continue;
+    if (lane.waiting.length < room) return lane;
+    if (best === undefined || lane.waiting.length < best.waiting.length) best = lane;
+  }
+  return best ?? emptiest(lanes);
+}
+
+function emptiest(lanes: readonly Lane[]): Lane {
+  return lanes.reduce((a, b) => (b.waiting.length < a.waiting.length ? b : a));
 }
 
 /** An observer that fails must not stop a lane: its operations would never be answered. */
@@ -165,14 +226,17 @@ function tell(observe: () => void): void {
   }
 }
 
-/** The oldest of the lane, up to `sizeMax` (one at least), without a second use of one key. */
-function takeBatch(lane: Lane, sizeMax: number): Waiting[] {
+/**
+ * The oldest of the lane, up to `countMax` with up to `sizeMax` legs (one at least), without a
+ * second use of one key.
+ */
+function takeBatch(lane: Lane, countMax: number, sizeMax: number): Waiting[] {
   const batch: Waiting[] = [];
   const later: Waiting[] = [];
   const keys = new Set<string>();
   let size = 0;
   let next = 0;
-  for (; next < lane.waiting.length; next++) {
+  for (; next < lane.waiting.length && batch.length < countMax; next++) {
     const one = lane.waiting[next] as Waiting;
     const { operation } = one;
     const weight = 1 + (operation.legs?.length ?? 0);

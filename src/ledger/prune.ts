@@ -24,15 +24,18 @@ export async function pruneKeys(
 }
 
 async function pruneStep(writers: Writers, days: number): Promise<number> {
-  const { rowCount } = await writers.query(statement, [days, stepSize]);
-  return rowCount ?? 0;
+  return Number(await writers.query(statement, [String(days), String(stepSize)]));
 }
 
 const statement = {
+  name: "prune_keys",
   text: `
-    DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY (
-      SELECT ctid FROM idempotency_keys
-       WHERE created_at < clock_timestamp() - $1 * interval '1 day'
-       ORDER BY created_at LIMIT $2
-         FOR UPDATE SKIP LOCKED))`,
+    WITH removed AS (
+      DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY (
+        SELECT ctid FROM idempotency_keys
+         WHERE created_at < clock_timestamp() - $1::double precision * interval '1 day'
+         ORDER BY created_at LIMIT $2::bigint
+           FOR UPDATE SKIP LOCKED))
+      RETURNING 1)
+    SELECT count(*) FROM removed`,
 };
