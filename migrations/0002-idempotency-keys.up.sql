@@ -3,7 +3,8 @@
 CREATE TABLE idempotency_keys (
   -- The user whose key it is; 0 is the scope of user creation.
   user_id     bigint NOT NULL,
-  key         text NOT NULL,
+  -- Compared byte by byte, which is exact, and quicker than by any language's rules.
+  key         text COLLATE "C" NOT NULL,
   -- Tells the same request from another one that reuses the key.
   fingerprint text NOT NULL,
   kind        text NOT NULL,

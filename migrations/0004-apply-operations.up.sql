@@ -133,12 +133,12 @@ BEGIN
   -- 3. Looked up after the lock: a twin in another process has committed, or waits behind us.
   IF p_keys IS NOT NULL THEN
     FOR stored IN
-      SELECT x.op, k.*
-        FROM unnest(p_slots, p_keys, p_kinds) WITH ORDINALITY AS x (slot, key, kind, op)
+      SELECT x AS op, k.*
+        FROM generate_series(1, n) AS x
        CROSS JOIN LATERAL (
-         SELECT * FROM idempotency_keys
-          WHERE user_id = CASE WHEN x.kind = 'opening' THEN 0 ELSE p_users[x.slot] END
-            AND idempotency_keys.key = x.key
+         SELECT * FROM idempotency_keys i
+          WHERE i.user_id = CASE WHEN p_kinds[x] = 'opening' THEN 0 ELSE p_users[p_slots[x]] END
+            AND i.key = p_keys[x]
          OFFSET 0) k
     LOOP
       op := stored.op;
@@ -319,14 +319,13 @@ BEGIN
   IF p_keys IS NOT NULL THEN
     INSERT INTO idempotency_keys (user_id, key, fingerprint, kind, refusal, amount, balance, version,
                                   operation_id, created_user_id, refused_leg, created_at)
-    SELECT CASE WHEN x.kind = 'opening' THEN 0 ELSE p_users[x.slot] END, x.key, x.fingerprint,
-           coalesce(x.kind, 'adjustment'), o_refusals[x.op],
-           coalesce(o_amounts[x.op], p_amounts[x.op]), o_balances[x.op], o_versions[x.op],
-           p_operation_ids[x.op], o_users[x.op], o_legs[x.op], v_now
-      FROM unnest(p_slots, p_keys, p_fingerprints, p_kinds) WITH ORDINALITY
-           AS x (slot, key, fingerprint, kind, op)
-     WHERE x.key IS NOT NULL AND o_known[x.op] IS NOT TRUE
-       AND coalesce(o_refusals[x.op], '') <> ALL
+    SELECT CASE WHEN p_kinds[x] = 'opening' THEN 0 ELSE p_users[p_slots[x]] END, p_keys[x],
+           p_fingerprints[x], coalesce(p_kinds[x], 'adjustment'), o_refusals[x],
+           coalesce(o_amounts[x], p_amounts[x]), o_balances[x], o_versions[x],
+           p_operation_ids[x], o_users[x], o_legs[x], v_now
+      FROM generate_series(1, n) AS x
+     WHERE p_keys[x] IS NOT NULL AND o_known[x] IS NOT TRUE
+       AND coalesce(o_refusals[x], '') <> ALL
            ('{USER_NOT_FOUND,RECIPIENT_NOT_FOUND,HOLD_NOT_FOUND,USER_EXISTS}');
     -- Twice as many as came, so that the table shrinks to what it should hold.
     DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY (

@@ -45,12 +45,13 @@ export async function prepareSchema(
   url: string,
   migrate: boolean,
 ): Promise<{ applied: string[]; latest: string }> {
+  if (migrate) await ensureDatabase(url);
   let applied: string[] = [];
-  if (migrate) {
-    await ensureDatabase(url);
+  let status = await schemaStatus(url);
+  if (migrate && status.pending.length > 0) {
     applied = (await migrateUp(url)).done;
+    status = await schemaStatus(url);
   }
-  const status = await schemaStatus(url);
   if (status.unknown.length > 0) {
     throw new BalancectlError(
       "SCHEMA_TOO_NEW",

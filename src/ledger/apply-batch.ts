@@ -165,5 +165,5 @@ function texts(
 
 /** An element of an array literal: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO */
 function quoted(text: string): string {
-  return `"${text.replace(/["\\]/g, "\\$&")}"`;
+  return /["\\]/.test(text) ? `"${text.replace(/["\\]/g, "\\$&")}"` : `"${text}"`;
 }
