@@ -12,6 +12,8 @@ export interface DatabaseServer {
   drop(url: string): Promise<void>;
   /** Writes out what is dirty, so that it is not written in the middle of somebody's round. */
   checkpoint(): Promise<void>;
+  /** Waits, up to 5 s, until no autovacuum cleans up behind whoever was measured before. */
+  quiet(): Promise<void>;
   /** Drops what is left and stops the server if it was started here. */
   close(): Promise<void>;
 }
@@ -52,6 +54,7 @@ export async function openDatabaseServer(
         () => {},
         () => {},
       ),
+    quiet: () => query(serverUrl, untilQuiet).then(() => {}),
     close: async () => {
       closed = true;
       for (const one of databases) await drop(one);
@@ -59,6 +62,16 @@ export async function openDatabaseServer(
     },
   };
 }
+
+const untilQuiet = `
+  DO $$ BEGIN
+    FOR i IN 1..50 LOOP
+      EXIT WHEN NOT EXISTS (
+        SELECT FROM pg_stat_activity WHERE backend_type = 'autovacuum worker');
+      PERFORM pg_sleep(0.1);
+      PERFORM pg_stat_clear_snapshot();
+    END LOOP;
+  END $$`;
 
 /** One query on a connection of its own. */
 export async function query<T extends pg.QueryResultRow = pg.QueryResultRow>(

@@ -22,6 +22,7 @@ export async function interleave(
     // Each round begins with another one: nobody always follows the same neighbour.
     const shift = Math.floor((round * subjects.length) / rounds);
     for (const subject of [...subjects.slice(shift), ...subjects.slice(0, shift)]) {
+      await bench.database.quiet();
       const result = await subject.measure(seconds, connections);
       results.get(subject.name)?.push(result);
       const { perSecond, p50Ms } = result;
