@@ -17,7 +17,7 @@ export async function wrkTool(program: string, folder: string): Promise<LoadTool
 
 async function run(program: string, script: string, load: Load): Promise<LoadResult> {
   const { url, connections, seconds } = load;
-  await writeFile(script, wrkScript(load.work, new URL(url).host));
+  await writeFile(script, wrkScript(load, new URL(url).host));
   const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "30s", "-s", script, url];
   // wrk takes the soft limit of open files as it finds it.
   const raised = `ulimit -n ${connections + 200} 2>/dev/null; exec "$0" "$@"`;
@@ -32,8 +32,21 @@ async function run(program: string, script: string, load: Load): Promise<LoadRes
   return { done, refused, broken, perSecond, p50Ms: p50 / 1e3, p99Ms: p99 / 1e3 };
 }
 
-function wrkScript(work: Work, host: string): string {
-  return `${work.count === 1 && !work.keyed ? sameRequest(work) : newRequest(work, host)}
+/** Requests are made before the clock starts: what is asked for must not decide how fast wrk asks. */
+function wrkScript({ work, seconds }: Load, host: string): string {
+  // Keys are not to come again. Of the others a second's worth will do.
+  const count = work.keyed ? seconds * 30_000 : 20_000;
+  return `local n = 0
+local requests = {}
+${makeRequest(work, host)}
+init = function()
+  math.randomseed(${randomBytes(4).readUInt32BE()})
+  for i = 1, ${count} do requests[i] = make(i) end
+end
+request = function()
+  n = n + 1
+  return requests[${work.keyed ? "n" : `n % ${count} + 1`}] or make(n)
+end
 done = function(summary, latency)
   local e = summary.errors
   io.write(string.format("\\nresult %d %d %d %d %d %d\\n",
@@ -43,18 +56,9 @@ end
 `;
 }
 
-/** Without a function of ours wrk sends the same bytes again and again, and runs no Lua. */
-function sameRequest({ first }: Work): string {
-  return `wrk.method = "PUT"
-wrk.path = "/api/users/${first}/balance"
-wrk.headers["Content-Type"] = "application/json"
-wrk.body = '{"amount":-${amountTaken}}'
-`;
-}
-
-function newRequest({ kind, first, count, keyed }: Work, host: string): string {
-  const seed = randomBytes(4).readUInt32BE();
-  const key = keyed ? `"Idempotency-Key: ${seed.toString(36)}-" .. n .. "\\r\\n" ..` : "";
+function makeRequest({ kind, first, count, keyed }: Work, host: string): string {
+  const prefix = randomBytes(4).toString("hex");
+  const key = keyed ? `"Idempotency-Key: ${prefix}-" .. i .. "\\r\\n" ..` : "";
   const target =
     kind === "withdrawal"
       ? `"PUT /api/users/" .. user .. "/balance HTTP/1.1\\r\\n" ..`
@@ -63,17 +67,12 @@ function newRequest({ kind, first, count, keyed }: Work, host: string): string {
     kind === "withdrawal"
       ? `'{"amount":-${amountTaken}}'`
       : `'{"from":' .. user .. ',"to":' .. other .. ',"amount":${amountTaken}}'`;
-  return `math.randomseed(${seed})
-local random = math.random
-local n = 0
-request = function()
-  n = n + 1
-  local user = ${first} + random(0, ${count - 1})
-  local other = ${first} + (user - ${first} + random(1, ${Math.max(count - 1, 1)})) % ${count}
+  return `local make = function(i)
+  local user = ${first} + math.random(0, ${count - 1})
+  local other = ${first} + (user - ${first} + math.random(1, ${Math.max(count - 1, 1)})) % ${count}
   local body = ${body}
   return ${target}
     "Host: ${host}\\r\\nContent-Type: application/json\\r\\n" .. ${key}
     "Content-Length: " .. #body .. "\\r\\n\\r\\n" .. body
-end
-`;
+end`;
 }
