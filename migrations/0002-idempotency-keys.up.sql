@@ -20,7 +20,7 @@ CREATE TABLE idempotency_keys (
   refused_leg     integer,
   created_at  timestamptz NOT NULL,
   PRIMARY KEY (user_id, key),
-  CONSTRAINT idempotency_keys_key_length CHECK (length(key) BETWEEN 1 AND 255)
+  CONSTRAINT idempotency_keys_key_length CHECK (octet_length(key) BETWEEN 1 AND 255)
 );
 
 -- Finds the keys that are past their time.
