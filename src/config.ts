@@ -37,9 +37,9 @@ const settings = z.object({
   BALANCECTL_BATCH_SIZE_MAX: wholeNumber(1, 5_000, 500),
   // 20,000: the headline run (10,000 at once) fits twice.
   BALANCECTL_WAITING_MAX: wholeNumber(1, 1_000_000, 20_000),
-  // 2: on two cores each further lane makes smaller batches, whose fixed cost is PostgreSQL's
-  // (46, 64 and 99 us of its time an operation with 1, 2 and 4 lanes, 10,000 users, 64 callers).
-  BALANCECTL_LANES: wholeNumber(1, 64, 2),
+  // 4: lanes are filled one after another, so that those which are not needed cost nothing, and
+  // three accounts that somebody else has locked still leave one for everybody.
+  BALANCECTL_LANES: wholeNumber(1, 64, 4),
   BALANCECTL_ALLOWED_HOSTS: z.string().default(""),
   BALANCECTL_READ_CONNECTIONS_MAX: wholeNumber(1, 200, 8),
   BALANCECTL_LOCK_TIMEOUT_MS: wholeNumber(1, 600_000, 2_000),

@@ -28,7 +28,7 @@ describe("defaults", () => {
       logLevel: "info",
       batchSizeMax: 500,
       waitingMax: 20_000,
-      lanes: 2,
+      lanes: 4,
       readConnectionsMax: 8,
       lockTimeoutMs: 2_000,
       statementTimeoutMs: 10_000,

@@ -1,6 +1,6 @@
 import { BalancectlError } from "../errors.ts";
 import { parseRequest, uuidText } from "../ledger/fields.ts";
-import { findHold } from "../ledger/holds.ts";
+import { findHold, newHoldView } from "../ledger/holds.ts";
 import type { Operation, Outcome } from "../ledger/operation.ts";
 import { refusalError } from "../ledger/refusal.ts";
 import {
@@ -27,10 +27,10 @@ export async function hold(
 ): Promise<void> {
   const { output } = context;
   const operation = holdOperation(userId, amount, flags.expiresIn, writeOptions(flags));
-  const { operationId: id, balance } = await applied(context, operation);
-  output.result({ success: true, data: { id, userId, amount, state: "open", balance } }, () => {
-    const left = output.paint.bold(grouped(balance as number));
-    return `Hold ${id}: ${grouped(amount)} of user ${userId}, who can spend ${left}`;
+  const outcome = await applied(context, operation);
+  output.result({ success: true, data: newHoldView(operation, outcome) }, () => {
+    const left = output.paint.bold(grouped(outcome.balance as number));
+    return `Hold ${outcome.operationId}: ${grouped(amount)} of user ${userId}, who can spend ${left}`;
   });
 }
 

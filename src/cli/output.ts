@@ -124,6 +124,11 @@ export function grouped(value: number): string {
   return value.toLocaleString("en-US");
 }
 
+/** "1 user", "2 users" */
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${grouped(value)} ${value === 1 ? one : many}`;
+}
+
 function visibleLength(text: string): number {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes begin with one
   return [...text.replace(/\x1b\[[0-9;]*m/g, "")].length;

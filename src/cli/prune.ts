@@ -1,6 +1,6 @@
 import { pruneKeys } from "../ledger/prune.ts";
 import type { Context } from "./context.ts";
-import { grouped } from "./output.ts";
+import { counted } from "./output.ts";
 import { withLedger } from "./with-ledger.ts";
 
 /** Removes idempotency keys that are past their time. */
@@ -9,7 +9,7 @@ export async function prune(context: Context, flags: { days?: number }): Promise
   const days = flags.days ?? (await context.loadConfig()).idempotencyDays;
   const removed = await withLedger(context, async ({ database }) => {
     const progress = output.progress("Removing old idempotency keys");
-    const tell = (count: number) => progress.update(`Removed ${grouped(count)} idempotency keys`);
+    const tell = (count: number) => progress.update(`Removed ${counted(count, "idempotency key")}`);
     try {
       return await pruneKeys(database.writers, days, tell, stopping);
     } finally {
@@ -17,6 +17,6 @@ export async function prune(context: Context, flags: { days?: number }): Promise
     }
   });
   output.result({ removed, days }, () => {
-    return `Removed ${grouped(removed)} idempotency keys older than ${days} days`;
+    return `Removed ${counted(removed, "idempotency key")} older than ${counted(days, "day")}`;
   });
 }

@@ -1,7 +1,7 @@
 import type { HistogramBucket } from "../stress/histogram.ts";
 import type { LatencyPercentiles } from "../stress/latency.ts";
 import type { StressReport } from "../stress/stress-report.ts";
-import { grouped, type Output, table } from "./output.ts";
+import { counted, grouped, type Output, table } from "./output.ts";
 
 /** A run as a person reads it: tally, speed, latencies, what was checked, verdict. */
 export function stressReportText(report: StressReport, server: string, output: Output): string {
@@ -80,7 +80,7 @@ function balanceExpected({ users, expected, amount }: StressReport): number {
 function journalText({ journal }: StressReport): string {
   if (journal === null) return "not read";
   const { entries, sum, gapFree } = journal;
-  return `${grouped(entries)} entries, sum ${grouped(sum)}, ${gapFree ? "no gap" : "GAPS"}`;
+  return `${counted(entries, "entry", "entries")}, sum ${grouped(sum)}, ${gapFree ? "no gap" : "GAPS"}`;
 }
 
 function speedLines(report: StressReport, { paint }: Output): string[] {

@@ -1,7 +1,7 @@
 import { BalancectlError } from "../errors.ts";
 import { type Finding, verify as verifyLedger } from "../ledger/verify.ts";
 import type { Context } from "./context.ts";
-import { grouped } from "./output.ts";
+import { counted, grouped } from "./output.ts";
 import { withLedger } from "./with-ledger.ts";
 
 /** @returns the exit code: 0 when everything agrees, 1 on any finding */
@@ -26,10 +26,10 @@ export async function verify(context: Context, flags: { user?: number }): Promis
   }
   output.result(result, () => {
     const { ok, users, entries, findings } = result;
-    const scope = `${grouped(users)} users, ${grouped(entries)} entries`;
+    const scope = `${counted(users, "user")}, ${counted(entries, "entry", "entries")}`;
     if (ok) return paint.green(`✔ ${scope}: everything agrees`);
     const lines = findings.flatMap((finding) => findingLines(finding, output));
-    return [...lines, paint.red.bold(`✗ ${scope}: ${grouped(findings.length)} findings`)].join(
+    return [...lines, paint.red.bold(`✗ ${scope}: ${counted(findings.length, "finding")}`)].join(
       "\n",
     );
   });

@@ -1,8 +1,9 @@
-/** Reading holds. Their user is looked up first, so that holds which are due are closed by then. */
+/** Showing and reading holds. When they are read, their user is looked up first, so that holds which are due are closed by then. */
 import { Op } from "sequelize";
 import type { Database } from "../database/connection.ts";
 import type { HoldRow } from "../database/models.ts";
 import { translateError } from "../database/translate-error.ts";
+import type { Operation, Outcome } from "./operation.ts";
 
 export type Hold = HoldRow;
 
@@ -60,6 +61,21 @@ async function page(
     raw: true,
   });
   return rows as unknown as Hold[];
+}
+
+/** The hold that an applied operation made, with what can be spent after it, as it is shown. */
+export function newHoldView(
+  { userId, amount, lifetimeSeconds }: Operation,
+  { operationId, decidedAtMs, balance }: Outcome,
+): object {
+  const made = holdView({
+    ...{ userId, id: operationId as string, amount: amount as number },
+    ...{ captured: null, state: "open", closedAt: null },
+    createdAt: new Date(decidedAtMs),
+    expiresAt:
+      lifetimeSeconds === undefined ? null : new Date(decidedAtMs + lifetimeSeconds * 1_000),
+  });
+  return { ...made, balance };
 }
 
 /** A hold as it is shown, over HTTP and on the command line. Absent fields are left out. */

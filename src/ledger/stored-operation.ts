@@ -19,6 +19,8 @@ export async function findStoredOperation(
 /** As it is shown: "applied", or the code of the refusal. Absent fields are left out. */
 export function storedOperationView(row: IdempotencyKeyRow): object {
   const { userId, key, kind, refusal, amount, balance, version, operationId, createdAt } = row;
+  // A transfer or hold that was refused has an id that names nothing.
+  const named = operationId !== null && (refusal === null || kind === "capture" || kind === "void");
   return {
     userId,
     key,
@@ -27,7 +29,7 @@ export function storedOperationView(row: IdempotencyKeyRow): object {
     ...(amount !== null && { amount }),
     ...(balance !== null && { balance }),
     ...(version !== null && { version }),
-    ...(operationId && { [kind === "transfer" ? "transferId" : "holdId"]: operationId }),
+    ...(named && { [kind === "transfer" ? "transferId" : "holdId"]: operationId }),
     createdAt: createdAt.toISOString(),
   };
 }

@@ -40,10 +40,15 @@ test("hold says which one it is and what is left to spend", async () => {
     connecting,
   ]);
   const args = ["hold", user, "300", "--expires-in", "60", "--idempotency-key", "h"];
-  const made = await cli.json<{ data: { id: string } }>(...args);
-  expect(made).toMatchObject({
+  const made = await cli.json<{ data: { id: string; createdAt: string } }>(...args);
+  const { createdAt } = made.data;
+  const expiresAt = new Date(Date.parse(createdAt) + 60_000).toISOString();
+  expect(made).toEqual({
     success: true,
-    data: { id: made.data.id, userId: Number(user), amount: 300, state: "open", balance: 3_500 },
+    data: {
+      ...{ id: made.data.id, userId: Number(user), amount: 300, state: "open" },
+      ...{ expiresAt, createdAt, balance: 3_500 },
+    },
   });
   expect(await cli.json(...args)).toEqual(made);
   const rows = await psql(

@@ -10,7 +10,7 @@ import {
   uuidText,
   writeFields,
 } from "../../ledger/fields.ts";
-import { findHold, type Hold, holdView, listHolds } from "../../ledger/holds.ts";
+import { findHold, holdView, listHolds, newHoldView } from "../../ledger/holds.ts";
 import type { Operation } from "../../ledger/operation.ts";
 import { capture, hold, voidHold } from "../../ledger/request.ts";
 import { sendData, sendError } from "../answer.ts";
@@ -47,15 +47,8 @@ export function holdRoutes(app: Express, api: Api): void {
       const operation = hold(userId, amount, expiresIn, writeOptions(req, context));
       const outcome = await ledger.apply(operation);
       if (answeredRefusal(res, operation, outcome)) return;
-      const { balance, decidedAtMs } = outcome;
-      const id = outcome.operationId as string;
-      const made: Hold = {
-        ...{ userId, id, amount, captured: null, state: "open", closedAt: null },
-        createdAt: new Date(decidedAtMs),
-        expiresAt: expiresIn === undefined ? null : new Date(decidedAtMs + expiresIn * 1_000),
-      };
-      const headers = { Location: `/api/users/${userId}/holds/${id}` };
-      sendData(res, { ...holdView(made), balance }, 201, headers);
+      const headers = { Location: `/api/users/${userId}/holds/${outcome.operationId}` };
+      sendData(res, newHoldView(operation, outcome), 201, headers);
     })
     .get(async (req, res) => {
       const userId = pathId(req);

@@ -124,13 +124,14 @@ function operation(model: Model, userId: number, key: string): ApiAnswer {
 
 function keyView(userId: number, stored: ModelKey): object {
   const { key, kind, refusal, amount, balance, version, operationId, decidedMs } = stored;
+  const names = refusal === null || kind === "capture" || kind === "void";
   return {
     ...{ userId, key, kind },
     outcome: refusal ?? "applied",
     ...(amount !== null && { amount }),
     ...(balance !== null && { balance }),
     ...(version !== null && { version }),
-    ...(operationId && { [kind === "transfer" ? "transferId" : "holdId"]: operationId }),
+    ...(names && operationId && { [kind === "transfer" ? "transferId" : "holdId"]: operationId }),
     createdAt: iso(decidedMs),
   };
 }
