@@ -12,7 +12,10 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     stopping.abort(new Error(`stopped by ${signal}`));
   });
 }
-// Started by another process over a channel: when it is gone, nobody is left to say stop.
+// Started by another process over a channel: it says stop, or is gone and nobody is left to say it.
+process.on("message", (message) => {
+  if (message === "stop") stopping.abort(new Error("stopped by the parent process"));
+});
 process.on("disconnect", () => stopping.abort(new Error("the parent process is gone")));
 // A reader that has seen enough, like head, is no error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

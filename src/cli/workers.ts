@@ -4,6 +4,8 @@
  * that it had in flight get no answer, and are committed or not, as with any server that dies.
  */
 import cluster, { type Worker } from "node:cluster";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import type { Config } from "../config.ts";
 import { BalancectlError } from "../errors.ts";
 import { httpUrl } from "../http/server.ts";
@@ -17,6 +19,9 @@ export interface WorkersOptions {
   readonly count: number;
   readonly log: Logger;
 }
+
+/** What bin/ listens for. */
+const stopMessage = "stop";
 
 /** A worker that lived shorter than this failed to start: replacing it at once would spin. */
 const lifeMsMin = 1_000;
@@ -32,12 +37,13 @@ export async function startWorkers(
 ): Promise<Service> {
   let stopping = false;
   cluster.setupPrimary({ exec: context.script, args: ["serve"] });
-  // Port 0 as well: node:cluster gives all that ask for it the same free port.
+  // Chosen once, so that those who replace the last worker listen where the first ones did.
+  const port = config.port === 0 ? await freePort(config.host) : config.port;
   const fork = () =>
     cluster.fork({
       ...context.env,
       HOST: config.host,
-      PORT: String(config.port),
+      PORT: String(port),
       DATABASE_URL: databaseUrl,
       BALANCECTL_SCHEMA: schema,
     });
@@ -61,9 +67,11 @@ export async function startWorkers(
     );
   };
   try {
-    const started = Array.from({ length: count }, fork);
-    const [port = config.port] = await Promise.all(started.map(listening));
-    for (const worker of started) keep(worker);
+    const ready = async (worker: Worker) => {
+      await listening(worker);
+      keep(worker);
+    };
+    await Promise.all(Array.from({ length: count }, () => ready(fork())));
     return { url: httpUrl(config.host, port), stop };
   } catch (error) {
     await stop();
@@ -71,17 +79,28 @@ export async function startWorkers(
   }
 }
 
-/** @returns the port */
-function listening(worker: Worker): Promise<number> {
+function listening(worker: Worker): Promise<void> {
   return new Promise((resolve, reject) => {
-    worker.once("listening", ({ port }) => resolve(port));
+    worker.once("listening", () => resolve());
     worker.once("exit", () => {
       reject(new BalancectlError("SERVER_FAILED", "A worker process could not start"));
     });
   });
 }
 
-/** Asks a worker to drain and waits until it has; it bounds that itself, unless it hangs. */
+async function freePort(host: string): Promise<number> {
+  const server = createServer().listen(0, host);
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/**
+ * Asks a worker to drain and waits until it has; it bounds that itself, unless it hangs. By message:
+ * Ctrl-C reaches the whole group, and a second signal would insist where nobody did.
+ */
 function end(worker: Worker, timeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
     if (worker.isDead()) {
@@ -93,6 +112,6 @@ function end(worker: Worker, timeoutMs: number): Promise<void> {
       clearTimeout(timer);
       resolve();
     });
-    worker.process.kill("SIGTERM");
+    worker.process.send(stopMessage, (error) => error && worker.process.kill("SIGTERM"));
   });
 }

@@ -6,7 +6,7 @@ import {
   ServerResponse,
   STATUS_CODES,
 } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Express } from "express";
 import { BalancectlError, type ErrorCode } from "../errors.ts";
@@ -43,6 +43,11 @@ export async function startHttpServer(
   // All of them: beyond a number Node drops them without a word, an Idempotency-Key too. Their size is bounded.
   server.maxHeadersCount = 0;
   server.on("clientError", answerClientError);
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   await listen(server, host, port);
   const { address, port: actualPort } = server.address() as AddressInfo;
   return {
@@ -52,6 +57,8 @@ export async function startHttpServer(
     },
     stop: (timeoutMs) => {
       draining = true;
+      // Node counts who has not yet said a word as busy; there is nothing to answer.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
       return stop(server, timeoutMs);
     },
   };

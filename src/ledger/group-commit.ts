@@ -78,8 +78,8 @@ interface Ride {
 /** Operations waiting in a lane before another is opened: past that a batch gains little more. */
 const room = 100;
 
-/** A flight longer than this takes no new users: ten times that of a large batch. */
-const stalledAfterMs = 50;
+/** A flight longer than this takes no new users: ten times the usual one, and a hundredth of the lock timeout. */
+const stalledAfterMs = 20;
 
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const { batchSizeMax, waitingMax, apply, observer } = options;

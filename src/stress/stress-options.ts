@@ -90,7 +90,7 @@ function checkArrivals({ count, rate, durationSeconds, concurrency }: StressLoad
   }
   checkWhole("rate", rate, 1, rateMax);
   checkWhole("durationSeconds", durationSeconds, 1, durationSecondsMax);
-  checkWhole("rate x durationSeconds", rate * durationSeconds, 1, countMax);
+  checkWhole("rate x duration", rate * durationSeconds, 1, countMax);
   if (Math.min(concurrency, rate * durationSeconds) > rate * idleSecondsMax) {
     throw invalid(
       `concurrency must be at most ${rate * idleSecondsMax} for a rate of ${rate} (it is ` +

@@ -296,7 +296,7 @@ describe("lanes", () => {
     const { submit, batch, unseen } = driven({ lanes: 2 });
     void submit(change(1, 1));
     const stalled = await batch();
-    const clock = vi.spyOn(performance, "now").mockReturnValue(performance.now() + 51);
+    const clock = vi.spyOn(performance, "now").mockReturnValue(performance.now() + 21);
     try {
       void submit(change(2, 1));
       const other = await batch();

@@ -267,7 +267,7 @@ describe("options of these make sense, or nothing begins", () => {
     ["rate must", { ...open, rate: 0 }],
     ["rate must", { ...open, rate: 0.5 }],
     ["durationSeconds", { ...open, durationSeconds: 86_401 }],
-    ["rate x durationSeconds", { ...open, rate: 1_000_000, durationSeconds: 101 }],
+    ["rate x duration", { ...open, rate: 1_000_000, durationSeconds: 101 }],
     [
       "concurrency must be at most 40 for a rate of 10",
       { ...open, rate: 10, durationSeconds: 60, concurrency: 41 },
