@@ -4,11 +4,13 @@ import { fileURLToPath } from "node:url";
 import { run } from "../src/cli/program.ts";
 
 const stopping = new AbortController();
+let asked = false;
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
     // The first asks, the second insists.
-    if (stopping.signal.aborted) process.exit(1);
+    if (asked) process.exit(1);
+    asked = true;
     stopping.abort(new Error(`stopped by ${signal}`));
   });
 }
