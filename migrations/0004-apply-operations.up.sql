@@ -192,6 +192,7 @@ BEGIN
       t := p_to_slots[i];
       IF kind = 'opening' THEN
         IF u_balances[s] IS NOT NULL THEN refusal := 'USER_EXISTS';
+        ELSIF p_if_versions[i] IS NOT NULL THEN refusal := 'PRECONDITION_FAILED';
         ELSE
           u_balances[s] := 0; u_helds[s] := 0; u_versions[s] := 0;
           created := created || s;

@@ -30,7 +30,10 @@ export function addServiceCommands(
     .addArgument(
       new Argument("[action]", "what to do").choices(["up", "down", "status"]).default("up"),
     )
-    .option("--to <name>", "down: revert down to and including this one; 0 reverts all");
+    .option(
+      "--to <name>",
+      "down: revert down to and including this one; 0 reverts all, and every balance is gone",
+    );
   migrate.action(async (action, flags) => {
     if (flags.to !== undefined && action !== "down") {
       migrate.error("error: --to goes with `balancectl migrate down`");

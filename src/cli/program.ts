@@ -86,14 +86,27 @@ function explain(thrown: unknown, { stopping, stderr, env }: Process, output: Ou
   }
   if (stopping.aborted && thrown === stopping.reason) return 1;
   const error = asBalancectlError(thrown);
-  output.failure(error.code === "INTERNAL" ? withCause(error) : error);
+  output.failure(withCause(error));
   if (env["LOG_LEVEL"] === "debug") stderr.write(`${stackOf(error)}\n`);
   return exitCodeOf[error.code];
 }
 
+/** On the command line the cause is nobody else's business. */
 function withCause(error: BalancectlError): BalancectlError {
-  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
-  return new BalancectlError("INTERNAL", `${error.message}${cause}\nLOG_LEVEL=debug shows where`);
+  const { code, message, cause } = error;
+  if (code === "INTERNAL") {
+    const why = cause instanceof Error ? `: ${cause.message}` : "";
+    return new BalancectlError(code, `${message}${why}\nLOG_LEVEL=debug shows where`);
+  }
+  if (code === "DATABASE_UNAVAILABLE" && isSystemError(cause)) {
+    return new BalancectlError(code, `${message} (${cause.message || cause.code})`);
+  }
+  return error;
+}
+
+/** From the network or the operating system, like ECONNREFUSED. */
+function isSystemError(cause: unknown): cause is NodeJS.ErrnoException {
+  return cause instanceof Error && "syscall" in cause;
 }
 
 function stackOf(error: BalancectlError): string {

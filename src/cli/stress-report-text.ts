@@ -57,8 +57,8 @@ function headline({ requests, amount, sockets, users }: StressReport, { paint }:
     count > 1
       ? `${grouped(count)} balances of ${grouped(balanceBefore / count)}`
       : `a balance of ${grouped(balanceBefore)}`;
-  const what = paint.bold(`${grouped(requests)} withdrawals of ${grouped(amount)}`);
-  return `${what} from ${from}, ${grouped(sockets)} sockets at once`;
+  const what = paint.bold(`${counted(requests, "withdrawal")} of ${grouped(amount)}`);
+  return `${what} from ${from}, ${counted(sockets, "socket")} at once`;
 }
 
 /** What makes this run differ from the plain one, and can be asked for again. */

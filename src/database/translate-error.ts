@@ -5,6 +5,9 @@
 import pg from "pg";
 import { BalancectlError } from "../errors.ts";
 
+const schemaGone =
+  "The database does not have the schema of this balancectl; `balancectl migrate` brings it";
+
 /** SQLSTATEs that say "not now" about the server or the connection, not "no" about the statement. */
 const unavailable: Readonly<Record<string, string>> = {
   "55P03": "An account is locked by another session; nothing was changed, try again later",
@@ -16,6 +19,9 @@ const unavailable: Readonly<Record<string, string>> = {
   "28P01": "The database refused the password",
   "28000": "The database refused the user",
   "3D000": "The database does not exist; `balancectl migrate` creates it where the role may",
+  "42P01": schemaGone,
+  "42703": schemaGone,
+  "42883": schemaGone,
   "25006": "The database is read-only (a standby?)",
 };
 

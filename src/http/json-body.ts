@@ -16,6 +16,11 @@ export function readJsonBody(req: IncomingMessage, bytesMax: number): Promise<un
     const message = `The request body must not be compressed (Content-Encoding: ${encoding})`;
     return refuse(req, new BalancectlError("UNSUPPORTED_MEDIA_TYPE", message));
   }
+  const transfer = req.headers["transfer-encoding"];
+  if (transfer !== undefined && transfer.toLowerCase() !== "chunked") {
+    const message = `The request body must not be encoded (Transfer-Encoding: ${transfer})`;
+    return refuse(req, new BalancectlError("UNSUPPORTED_MEDIA_TYPE", message));
+  }
   const tooLarge = () =>
     new BalancectlError("PAYLOAD_TOO_LARGE", `The request body is larger than ${bytesMax} bytes`);
   if (Number(req.headers["content-length"]) > bytesMax) return refuse(req, tooLarge());

@@ -42,6 +42,8 @@ export async function startHttpServer(
   server.requestTimeout = 30_000;
   // All of them: beyond a number Node drops them without a word, an Idempotency-Key too. Their size is bounded.
   server.maxHeadersCount = 0;
+  // A client that has said all it wants to say may close its side and still read the answer.
+  (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
   server.on("clientError", answerClientError);
   const sockets = new Set<Socket>();
   server.on("connection", (socket) => {
@@ -126,26 +128,36 @@ async function stop(server: Server, timeoutMs: number): Promise<boolean> {
   return inTime;
 }
 
-/** What the HTTP parser refuses never becomes a request, so the answer is written by hand. */
+const failed = new WeakSet<Duplex>();
+
+/**
+ * What the HTTP parser refuses never becomes a request, so the answer is written by hand, after the
+ * answers that are still due on the connection: it must not be taken for one of those.
+ */
 function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // While a request is being worked on, an answer here would be taken for that request's.
-  if (error.code === "ECONNRESET" || !socket.writable || busy(socket)) {
+  if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
     return;
   }
+  // What follows is read from the middle of nowhere, and refused again.
+  if (failed.has(socket)) return;
+  failed.add(socket);
   const code = parserCodes[error.code ?? ""] ?? "INVALID_REQUEST";
   const body = errorBody(code, code === "INVALID_REQUEST" ? "The request is not HTTP" : undefined);
-  socket.end(
-    `HTTP/1.1 ${statusOf[code]} ${STATUS_CODES[statusOf[code]]}\r\n` +
-      "Content-Type: application/json; charset=utf-8\r\n" +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  afterAnswers(socket, () =>
+    socket.end(
+      `HTTP/1.1 ${statusOf[code]} ${STATUS_CODES[statusOf[code]]}\r\n` +
+        "Content-Type: application/json; charset=utf-8\r\n" +
+        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    ),
   );
 }
 
-/** Node keeps the answer that is being made on the socket. */
-function busy(socket: Duplex): boolean {
+/** Node keeps on the socket the answer that is being made. To half a request none is due. */
+function afterAnswers(socket: Duplex, then: () => void): void {
   const { _httpMessage: res } = socket as Duplex & { _httpMessage?: ServerResponse | null };
-  return res?.req.complete ?? false;
+  if (res?.req.complete) res.once("finish", () => afterAnswers(socket, then));
+  else then();
 }
 
 const parserCodes: Readonly<Record<string, ErrorCode>> = {

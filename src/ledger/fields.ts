@@ -59,7 +59,7 @@ export const pageLimit = z
 const referenceRule = /^[\p{L}\p{Mn}\p{Mc}\p{N}\p{P}\p{Zs}\p{Sm}\p{Sc}\p{Sk}]+$/u;
 export const reference = z
   .string({ error: "must be a string" })
-  .min(1, { error: "must not be empty" })
+  .min(1, { error: "must not be empty", abort: true })
   .max(255, { error: "must have at most 255 characters" })
   .regex(referenceRule, {
     error: "may have letters, digits, punctuation and spaces; no control characters and no emoji",
@@ -98,6 +98,20 @@ export function parseIdempotencyKey(value: string, name: string): string {
   );
 }
 
+/** Where a schema has no words of its own, zod's are for programmers. */
+function wordsOf(issue: z.core.$ZodIssue): string {
+  if (issue.code !== "invalid_type" || !issue.message.startsWith("Invalid input")) {
+    return issue.message;
+  }
+  return mustBe[issue.expected] ?? `must be of type ${issue.expected}`;
+}
+
+const mustBe: Readonly<Record<string, string>> = {
+  object: "must be a JSON object",
+  array: "must be a list",
+  string: "must be one text",
+};
+
 /**
  * @param where what is parsed, for the message: "body", "query" or "path"
  * @throws BalancectlError INVALID_REQUEST that names every field that is wrong, and what is
@@ -112,14 +126,15 @@ export function parseRequest<T>(schema: z.ZodType<T>, value: unknown, where: str
       return `${issue.path.join(".") || where} has no field ${shownKeys.join(", ")}`;
     }
     const path = issue.path.map(String).join(".");
+    const rule = wordsOf(issue);
     if (path === "") {
       return where === "body"
         ? `body must be a JSON object (it is ${shown(value)})`
-        : `${where} ${issue.message} (it is ${shown(value)})`;
+        : `${where} ${rule} (it is ${shown(value)})`;
     }
     const given = at(value, issue.path);
-    if (given === undefined) return `${path} is missing: it ${issue.message}`;
-    return `${path} ${issue.message} (it is ${shown(given)})`;
+    if (given === undefined) return `${path} is missing: it ${rule}`;
+    return `${path} ${rule} (it is ${shown(given)})`;
   });
   throw new BalancectlError("INVALID_REQUEST", problems.join("; "));
 }

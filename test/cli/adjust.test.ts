@@ -218,7 +218,8 @@ test("five at once without a key are five changes", async () => {
 
 test("a database that cannot be reached is a failure, not a refusal", async () => {
   const env = { DATABASE_URL: "postgres://nobody@127.0.0.1:1/nowhere" };
-  const message = "The database cannot be reached; nothing was changed";
+  const message =
+    "The database cannot be reached; nothing was changed (connect ECONNREFUSED 127.0.0.1:1)";
   expect(await balancectl(["adjust", "1", "2"], env)).toEqual({
     code: 1,
     stdout: "",

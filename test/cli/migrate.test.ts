@@ -92,7 +92,7 @@ test("a server that is not there is a failure", async () => {
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toBe(
       "Connecting to the database\nPostgreSQL nowhere at 127.0.0.1:1\n" +
-        "balancectl: The database cannot be reached; nothing was changed\n",
+        "balancectl: The database cannot be reached; nothing was changed (connect ECONNREFUSED 127.0.0.1:1)\n",
     );
   }
 });

@@ -165,7 +165,7 @@ describe("settings", () => {
     const other = await balancectl(["adjust", "1", "-2"], {}, { cwd });
     expect([other.code, other.stderr.split("\n")[1]]).toEqual([
       1,
-      "balancectl: The database cannot be reached; nothing was changed",
+      "balancectl: The database cannot be reached; nothing was changed (connect ECONNREFUSED 127.0.0.1:1)",
     ]);
   });
 
@@ -214,7 +214,7 @@ const failures: [args: string[], code: number][] = [
 describe("every failure", () => {
   test.each(failures)("%j: words, no stack trace, no escape codes", async (args, code) => {
     // A colour that is forced is for terminals all the same.
-    const run = await balancectl(args, { ...nowhere, FORCE_COLOR: "1", NO_COLOR: "" });
+    const run = await balancectl(args, { ...nowhere, FORCE_COLOR: "1", NO_COLOR: undefined });
     expect(run.code).toBe(code);
     expect(run.stdout).toBe("");
     expect(run.stderr).not.toBe("");

@@ -85,7 +85,10 @@ test("what cannot be verified is not reported as agreeing", async () => {
   const away = commandLine("postgres://nobody@127.0.0.1:1/none");
   await away.expectRun(["verify", "--json"], {
     code: 1,
-    ...failure("DATABASE_UNAVAILABLE", "The database cannot be reached; nothing was changed"),
+    ...failure(
+      "DATABASE_UNAVAILABLE",
+      "The database cannot be reached; nothing was changed (connect ECONNREFUSED 127.0.0.1:1)",
+    ),
   });
   const old = await cloneDatabase(healthyUrl);
   await psql(old, "DELETE FROM schema_migrations WHERE name = '0005-version-at'");
