@@ -331,6 +331,16 @@ describe("the media type", () => {
     },
   );
 
+  test("a Transfer-Encoding beside chunked", async () => {
+    const [answer] = await sendRaw(
+      server.url,
+      "PUT /api/users/1/balance HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" +
+        "Content-Type: application/json\r\nTransfer-Encoding: gzip, chunked\r\n\r\n" +
+        'd\r\n{"amount":-1}\r\n0\r\n\r\n',
+    );
+    expect(answer?.status).toBe(415);
+  });
+
   test("gzip that does not say so", async () => {
     await expectError(put(gzipSync(body)), "INVALID_JSON", "The request body is not UTF-8");
   });

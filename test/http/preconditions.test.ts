@@ -236,3 +236,8 @@ describe("minBalance", () => {
     expectError(both, "PRECONDITION_FAILED", changed);
   });
 });
+
+test("a user who is not there yet has no version: If-Match refuses its creation", async () => {
+  const created = await api.post("/api/users", { balance: 5 }, { "if-match": '"v1"' });
+  expectError(created, "PRECONDITION_FAILED", changed);
+});
