@@ -29,7 +29,7 @@ export async function applyBatch(
 }
 
 /**
- * The short way of one plain adjustment: two thirds of the time of the long way (209 us of 315).
+ * The short way of one plain adjustment: two thirds of the time of the long way (216 us of 336).
  * @returns null when it cannot be gone, or when nothing was changed, and the long way says why
  */
 async function applyAlone(

@@ -26,7 +26,8 @@ export async function measureMemory(bench: Bench): Promise<void> {
   const check = createCheck(bench, "memory", hot, running.books(hot));
   await check(() => runBurst(url, sockets, bench.options.quick ? 3 : 10), 0);
   clearInterval(watch);
-  if (filesMax < sockets) {
+  // A few of the first may be done before the last are accepted.
+  if (filesMax < sockets * 0.95) {
     problem(bench, `memory: the server had ${filesMax} open files, fewer than ${sockets} sockets`);
   }
   const title = `balancectl, peak memory, ${sockets.toLocaleString("en-US")} sockets`;
