@@ -91,7 +91,7 @@ function explain(thrown: unknown, { stopping, stderr, env }: Process, output: Ou
   return exitCodeOf[error.code];
 }
 
-/** On the command line the cause is nobody else's business. */
+/** Over HTTP a cause is kept back; on the command line it is for whom it concerns. */
 function withCause(error: BalancectlError): BalancectlError {
   const { code, message, cause } = error;
   if (code === "INTERNAL") {

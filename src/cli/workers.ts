@@ -90,7 +90,9 @@ function listening(worker: Worker): Promise<void> {
 
 async function freePort(host: string): Promise<number> {
   const server = createServer().listen(0, host);
-  await once(server, "listening");
+  await once(server, "listening").catch((error: NodeJS.ErrnoException) => {
+    throw new BalancectlError("SERVER_FAILED", error.message, { cause: error });
+  });
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, "close");

