@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import pg from "pg";
 import { describe, expect, test } from "vitest";
-import { afterFile } from "./support/cleanup.ts";
 import { createTestDatabase, unusedDatabaseUrl } from "./support/database.ts";
 import { exchange } from "./support/exchange.ts";
 import { account, journalFindings } from "./support/journal.ts";
 import { type LoadAnswer, openLoad, tally } from "./support/load.ts";
+import { lockUser, openIdle, patient, untilLockIsWaitedFor } from "./support/locked-user.ts";
 import { balancectl, type RunningServer, startServer } from "./support/program.ts";
 import { openSocket, parseAnswers, readToEnd } from "./support/raw.ts";
 import { startTcpProxy } from "./support/tcp-proxy.ts";
@@ -23,30 +23,6 @@ function adjust(server: RunningServer, userId: number, amount: number, headers =
   });
 }
 
-/** Locks a user's row as a person in psql does, until `release`. */
-async function lockUser(url: string, userId: number): Promise<{ release(): Promise<void> }> {
-  const client = new pg.Client(url);
-  await client.connect();
-  await client.query("BEGIN");
-  await client.query("SELECT FROM users WHERE id = $1 FOR UPDATE", [userId]);
-  let released: Promise<void> | undefined;
-  const release = () => {
-    released ??= client.end();
-    return released;
-  };
-  afterFile(release);
-  return { release };
-}
-
-/** A connection that the server closes as soon as it drains, since it is idle. */
-async function openIdle(server: RunningServer): Promise<{ closed: Promise<unknown> }> {
-  const socket = await openSocket(server.url);
-  const closed = readToEnd(socket);
-  socket.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  await once(socket, "data");
-  return { closed };
-}
-
 /** Until nobody listens any more. */
 async function untilRefused(server: RunningServer): Promise<void> {
   for (;;) {
@@ -60,19 +36,6 @@ async function untilRefused(server: RunningServer): Promise<void> {
       return;
     }
   }
-}
-
-/** Until a backend of the program waits for a lock. */
-async function untilLockIsWaitedFor(url: string): Promise<void> {
-  const client = new pg.Client(url);
-  await client.connect();
-  const waiting = () =>
-    client.query(
-      `SELECT FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-    );
-  while ((await waiting()).rowCount === 0);
-  await client.end();
 }
 
 /** Until the last backend of the program has ended: what a dead client had sent is done by then. */
@@ -226,13 +189,11 @@ describe("stop", () => {
     const url = await createTestDatabase();
     const server = await startServer({
       DATABASE_URL: url,
-      BALANCECTL_LOCK_TIMEOUT_MS: "60000",
-      BALANCECTL_STATEMENT_TIMEOUT_MS: "60000",
-      BALANCECTL_DRAIN_TIMEOUT_MS: "60000",
+      ...patient,
     });
     const load = openLoad([server.url], 2_000);
     await load.open();
-    const idle = await openIdle(server);
+    const idle = await openIdle(server.url);
     const lock = await lockUser(url, 1);
     const answers = Promise.all(
       Array.from({ length: 2_000 }, (_, n) => load.send({ userId: 1, amount: -2 }, n)),
@@ -285,9 +246,7 @@ describe("stop", () => {
     const url = await createTestDatabase();
     const server = await startServer({
       DATABASE_URL: url,
-      BALANCECTL_LOCK_TIMEOUT_MS: "60000",
-      BALANCECTL_STATEMENT_TIMEOUT_MS: "60000",
-      BALANCECTL_DRAIN_TIMEOUT_MS: "60000",
+      ...patient,
     });
     const lock = await lockUser(url, 1);
     const answer = adjust(server, 1, -2).then(
@@ -295,7 +254,7 @@ describe("stop", () => {
       () => "no answer",
     );
     await untilLockIsWaitedFor(url);
-    const idle = await openIdle(server);
+    const idle = await openIdle(server.url);
     server.child.kill("SIGTERM");
     await idle.closed;
     expect(await server.stop("SIGTERM")).toBe(1);
@@ -307,8 +266,7 @@ describe("stop", () => {
     const url = await createTestDatabase();
     const server = await startServer({
       DATABASE_URL: url,
-      BALANCECTL_LOCK_TIMEOUT_MS: "60000",
-      BALANCECTL_STATEMENT_TIMEOUT_MS: "60000",
+      ...patient,
       BALANCECTL_DRAIN_TIMEOUT_MS: "300",
     });
     const lock = await lockUser(url, 1);

@@ -4,7 +4,6 @@
  */
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import pg from "pg";
 import { describe, expect, test } from "vitest";
 import { afterFile } from "../support/cleanup.ts";
 import { commandLine, usageHint } from "../support/command-line.ts";
@@ -12,8 +11,9 @@ import { createTestDatabase, psql } from "../support/database.ts";
 import { exchange } from "../support/exchange.ts";
 import { account, journalFindings } from "../support/journal.ts";
 import { hitAtOnce, type LoadAnswer, openLoad, tally } from "../support/load.ts";
+import { lockUser, openIdle, patient, untilLockIsWaitedFor } from "../support/locked-user.ts";
 import { type Environment, type RunningServer, startServer } from "../support/program.ts";
-import { openSocket, readToEnd } from "../support/raw.ts";
+import { openSocket } from "../support/raw.ts";
 
 interface Workers {
   readonly url: string;
@@ -45,30 +45,6 @@ async function untilBackends(databaseUrl: string, condition: string, count: numb
   while ((await backends()).length !== count);
 }
 
-/** Until so many workers have a change under way that waits for `lockUser`. */
-async function untilWaiting(databaseUrl: string, count: number): Promise<void> {
-  await untilBackends(databaseUrl, "wait_event_type = 'Lock'", count);
-}
-
-/** Locks user 1 until `release`. */
-async function lockUser(databaseUrl: string): Promise<{ release(): Promise<unknown> }> {
-  const client = new pg.Client(databaseUrl);
-  await client.connect();
-  afterFile(() => client.end());
-  await client.query("BEGIN");
-  await client.query("SELECT FROM users WHERE id = 1 FOR UPDATE");
-  return { release: () => client.query("ROLLBACK") };
-}
-
-/** A connection that a worker closes as soon as it drains, since it is idle. */
-async function openIdle(url: string): Promise<{ closed: Promise<unknown> }> {
-  const socket = await openSocket(url);
-  const closed = readToEnd(socket);
-  socket.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  await once(socket, "data");
-  return { closed };
-}
-
 /** Halts a process until the function returned is called, at the latest after the file. */
 function suspend(pid: number): () => void {
   process.kill(pid, "SIGSTOP");
@@ -80,12 +56,6 @@ function suspend(pid: number): () => void {
   afterFile(resume);
   return resume;
 }
-
-const patient = {
-  BALANCECTL_LOCK_TIMEOUT_MS: "60000",
-  BALANCECTL_STATEMENT_TIMEOUT_MS: "60000",
-  BALANCECTL_DRAIN_TIMEOUT_MS: "60000",
-};
 
 function successes(answers: readonly LoadAnswer[]): number {
   return tally(answers)["200"] ?? 0;
@@ -109,11 +79,11 @@ describe("two workers", async () => {
   });
 
   test("change one balance at the same time, and it stays exact", async () => {
-    const lock = await lockUser(databaseUrl);
+    const lock = await lockUser(databaseUrl, 1);
     const requests = Array.from({ length: 1_500 }, () => ({ userId: 1, amount: -10 }));
     const answers = hitAtOnce([url], requests, 100);
     // Both have work on that balance.
-    await untilWaiting(databaseUrl, 2);
+    await untilLockIsWaitedFor(databaseUrl, 2);
     await lock.release();
     expect(tally(await answers)).toEqual({ "200": 1_000, "422 INSUFFICIENT_FUNDS": 500 });
     expect(await account(databaseUrl)).toEqual({ balance: 0, entries: 1_001 });
@@ -205,9 +175,9 @@ describe("stop", () => {
     const load = openLoad([url], 2);
     await load.open();
     const idle = [await openIdle(url), await openIdle(url)];
-    const lock = await lockUser(databaseUrl);
+    const lock = await lockUser(databaseUrl, 1);
     const answers = [0, 1].map((n) => load.send({ userId: 1, amount: -2 }, n));
-    await untilWaiting(databaseUrl, 2);
+    await untilLockIsWaitedFor(databaseUrl, 2);
     if (whom !== "the main process") for (const pid of await pids()) process.kill(pid, signal);
     const exit = server.stop(signal);
     // Both drain; what they have in flight waits for the lock.
