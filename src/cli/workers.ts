@@ -39,14 +39,17 @@ export async function startWorkers(
   cluster.setupPrimary({ exec: context.script, args: ["serve"] });
   // Chosen once, so that those who replace the last worker listen where the first ones did.
   const port = config.port === 0 ? await freePort(config.host) : config.port;
-  const fork = () =>
-    cluster.fork({
+  const fork = () => {
+    const worker = cluster.fork({
       ...context.env,
       HOST: config.host,
       PORT: String(port),
       DATABASE_URL: databaseUrl,
       BALANCECTL_SCHEMA: schema,
     });
+    closeWhatItNeverTook(worker);
+    return worker;
+  };
 
   const keep = (worker: Worker) => {
     const startedAt = Date.now();
@@ -86,6 +89,26 @@ function listening(worker: Worker): Promise<void> {
       reject(new BalancectlError("SERVER_FAILED", "A worker process could not start"));
     });
   });
+}
+
+/**
+ * Closes the connection that was being handed to a worker when it died, or is handed to it before
+ * node:cluster knows: it forgets that it has it, and the client would wait until it gives up. There
+ * is one at most, the next follows when the worker has said that it took the last. Closing one that
+ * it took does nothing: the main process has closed its end of that.
+ */
+function closeWhatItNeverTook(worker: Worker): void {
+  const { process } = worker;
+  const send = process.send;
+  let handed: { close(): void } | undefined;
+  process.send = (...args: unknown[]) => {
+    const [, handle] = args;
+    if (handle && typeof handle === "object") handed = handle as typeof handed;
+    if (!worker.isDead()) return Reflect.apply(send, process, args);
+    handed?.close();
+    return false;
+  };
+  worker.once("exit", () => handed?.close());
 }
 
 async function freePort(host: string): Promise<number> {

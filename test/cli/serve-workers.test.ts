@@ -120,6 +120,19 @@ describe("a worker that is killed", () => {
     expect(await journalFindings(databaseUrl)).toEqual([]);
   });
 
+  test("while a connection was being handed to it closes that one, whose client would wait", async () => {
+    const { url, pids } = await startTwo(await createTestDatabase());
+    const [killed = 0] = await pids();
+    process.kill(killed, "SIGSTOP");
+    const load = openLoad([url], 2);
+    const answers = [0, 1].map((n) => load.send({ userId: 1, amount: 1 }, n));
+    // Accepted after both of them, and answered by the other worker.
+    expect((await exchange(url, { path: "/healthz" })).status).toBe(200);
+    process.kill(killed, "SIGKILL");
+    expect(tally(await Promise.all(answers))).toEqual({ "200": 1, "no answer (ECONNRESET)": 1 });
+    await load.close();
+  });
+
   test("is replaced by one that answers, and the log says so", async () => {
     const databaseUrl = await createTestDatabase();
     const { url, pids, server } = await startTwo(databaseUrl);
