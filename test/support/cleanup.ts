@@ -11,6 +11,7 @@ export function afterFile(step: () => unknown): void {
   steps.push(step);
 }
 
+// Dropping thirty databases took a minute on a machine that had other things to do.
 afterAll(async () => {
   for (const step of steps.splice(0).reverse()) await step();
-});
+}, 300_000);
