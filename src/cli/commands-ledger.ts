@@ -30,11 +30,17 @@ export function addLedgerCommands(program: Command, add: AddCommand, context: Co
   addHoldCommands(program, add, context);
   addUsersCommands(program, add, context);
 
-  add(program, "history", "Print a user's journal: a table, NDJSON (--json) or CSV.", [
-    "history 1 --limit 20",
-    "history 1 --csv --order asc > user-1.csv",
-    "history 1 --json --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z",
-  ])
+  add(
+    program,
+    "history",
+    "Print a user's journal: a table, NDJSON (--json) or CSV.",
+    [
+      "history 1 --limit 20",
+      "history 1 --csv --order asc > user-1.csv",
+      "history 1 --json --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z",
+    ],
+    "one JSON document on stdout for each entry, a line each",
+  )
     .argument("<userId>", "the user", is.userId)
     .addOption(new Option("--csv", "comma-separated values with a head line").conflicts("json"))
     .option("--limit <count>", "at most this many (default: all)", is.rowCount)
@@ -82,6 +88,14 @@ function addHoldCommands(program: Command, add: AddCommand, context: Context): v
   withWriteFlags(voidHold).action(async (userId, holdId, flags) =>
     (await import("./holds.ts")).voidHold(context, userId, holdId, flags),
   );
+
+  add(program, "holds", "List a user's holds: open ones first, newest first.", [
+    "holds 1",
+    "holds 1 --limit 20",
+  ])
+    .argument("<userId>", "the user", is.userId)
+    .option("--limit <count>", "at most this many", is.rowCount, 100)
+    .action(async (userId, flags) => (await import("./holds.ts")).holds(context, userId, flags));
 }
 
 function addUsersCommands(program: Command, add: AddCommand, context: Context): void {

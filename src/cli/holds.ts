@@ -1,6 +1,6 @@
 import { BalancectlError } from "../errors.ts";
 import { parseRequest, uuidText } from "../ledger/fields.ts";
-import { findHold, newHoldView } from "../ledger/holds.ts";
+import { findHold, type Hold, holdView, listHolds, newHoldView } from "../ledger/holds.ts";
 import type { Operation, Outcome } from "../ledger/operation.ts";
 import { refusalError } from "../ledger/refusal.ts";
 import {
@@ -9,7 +9,7 @@ import {
   voidHold as voidOperation,
 } from "../ledger/request.ts";
 import type { Context } from "./context.ts";
-import { grouped } from "./output.ts";
+import { grouped, table } from "./output.ts";
 import { withLedger } from "./with-ledger.ts";
 import { type WriteFlags, writeOptions } from "./write-options.ts";
 
@@ -85,6 +85,36 @@ export async function voidHold(
     const left = output.paint.bold(grouped(balance as number));
     return `Voided: ${grouped(amount as number)} back to user ${userId}, who can spend ${left}`;
   });
+}
+
+/** Lists a user's holds: open ones first, then closed ones, newest first in each. */
+export async function holds(
+  context: Context,
+  userId: number,
+  { limit }: { limit: number },
+): Promise<void> {
+  const { output } = context;
+  const found = await withLedger(context, async (ledger) => {
+    // Also gives back what is due.
+    if ((await ledger.findUser(userId)) === null) {
+      throw new BalancectlError("USER_NOT_FOUND", `User ${userId} not found`);
+    }
+    return await listHolds(ledger.database, userId, { open: true, before: null }, limit + 1);
+  });
+  const page = found.slice(0, limit);
+  const more = found.length > limit;
+  output.result({ success: true, data: { holds: page.map(holdView), more } }, () =>
+    page.length === 0 ? `No holds of user ${userId}` : holdsTable(page),
+  );
+  if (more) output.note("There are more: --limit says how many are shown");
+}
+
+function holdsTable(page: readonly Hold[]): string {
+  const rows = page.map(({ id, state, amount, captured, createdAt, expiresAt }) => [
+    ...[id, state, grouped(amount), captured === null ? "" : grouped(captured)],
+    ...[createdAt.toISOString(), expiresAt?.toISOString() ?? "never"],
+  ]);
+  return table([["hold", "state", "amount", "captured", "created", "expires"], ...rows], [2, 3]);
 }
 
 async function applied(context: Context, operation: Operation): Promise<Outcome> {

@@ -13,6 +13,7 @@ export type AddCommand = (
   name: string,
   description: string,
   examples: readonly string[],
+  json?: string,
 ) => Command;
 
 /** Runs the command that argv names. @returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 refused */
@@ -56,11 +57,13 @@ function createProgram({ stdout, stderr }: Process, { json }: Output): Command {
     });
 }
 
-const addCommand: AddCommand = (parent, name, description, lines) =>
+const jsonHelp = "one JSON document on stdout and nothing else";
+
+const addCommand: AddCommand = (parent, name, description, lines, json = jsonHelp) =>
   parent
     .command(name)
     .description(description)
-    .option("--json", "one JSON document on stdout and nothing else")
+    .option("--json", json)
     .helpCommand(false)
     .addHelpText(
       "after",

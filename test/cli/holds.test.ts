@@ -1,4 +1,4 @@
-/** balancectl hold, capture and void. */
+/** balancectl hold, capture, void and holds. */
 import { expect, test } from "vitest";
 import { openFunction, uuid } from "../support/apply-operations.ts";
 import { commandLine, connecting, failure, usageHint } from "../support/command-line.ts";
@@ -97,6 +97,53 @@ test("void gives it back", async () => {
   });
 });
 
+test("holds lists the open ones first, and gives back what is due", async () => {
+  const [user, payee] = await openTwo();
+  await cli.expectRun(["holds", payee], { stdout: `No holds of user ${payee}\n` });
+  const [first, second, third] = [
+    await hold(user, 2000),
+    await hold(user, 40),
+    await hold(user, 1000),
+  ];
+  await cli.run("capture", user, third, "--amount", "400");
+  const due =
+    "UPDATE holds SET created_at = '2026-01-01Z', expires_at = '2026-01-02Z' WHERE id = $1";
+  await psql(databaseUrl, due, [first]);
+  await psql(databaseUrl, "UPDATE users SET next_expiry_at = '2026-01-02Z' WHERE id = $1", [user]);
+
+  const { data } = await cli.json<{ data: { holds: object[]; more: boolean } }>("holds", user);
+  const createdAt = expect.any(String);
+  const closedAt = expect.any(String);
+  expect(data).toEqual({
+    holds: [
+      { id: second, userId: Number(user), amount: 40, state: "open", createdAt },
+      {
+        ...{ id: third, userId: Number(user), amount: 1_000, state: "captured", captured: 400 },
+        ...{ createdAt, closedAt },
+      },
+      {
+        ...{ id: first, userId: Number(user), amount: 2_000, state: "expired" },
+        ...{ expiresAt: "2026-01-02T00:00:00.000Z", closedAt: "2026-01-02T00:00:00.000Z" },
+        createdAt: "2026-01-01T00:00:00.000Z",
+      },
+    ],
+    more: false,
+  });
+
+  const { code, stdout, stderr } = await cli.run("holds", user, "--limit", "2");
+  const cells = stdout.split("\n").map((line) => line.split(/ {2,}/));
+  expect(cells).toEqual([
+    ["hold", "state", "amount", "captured", "created", "expires"],
+    [second, "open", "40", createdAt, "never"],
+    [third, "captured", "1,000", "400", createdAt, "never"],
+    [""],
+  ]);
+  expect([code, stderr]).toEqual([
+    0,
+    `${connecting}There are more: --limit says how many are shown\n`,
+  ]);
+});
+
 test("a refusal ends with exit code 3, and nothing is stored", async () => {
   const [user, payee] = await openTwo();
   const [open, closed] = [await hold(user, 100), await hold(user, 100)];
@@ -113,6 +160,7 @@ test("a refusal ends with exit code 3, and nothing is stored", async () => {
     [["capture", user, open, "--to", "9999"], "USER_NOT_FOUND", "User 9999 (to) not found"],
     [["capture", payee, open], "HOLD_NOT_FOUND", "Hold not found"],
     [["void", user, unknown], "HOLD_NOT_FOUND", "Hold not found"],
+    [["holds", "9999"], "USER_NOT_FOUND", "User 9999 not found"],
     [["capture", user, closed], "HOLD_CLOSED", "The hold is voided"],
     [["void", user, closed], "HOLD_CLOSED", "The hold is voided"],
   ];
