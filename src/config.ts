@@ -81,12 +81,18 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     settingNames.filter((name) => env[name]).map((name) => [name, env[name]]),
   );
   const result = settings.safeParse(given);
-  if (!result.success) {
-    const problems = result.error.issues.map((issue) => {
-      const name = String(issue.path[0]);
-      const shown = name === "DATABASE_URL" ? "" : ` (it is ${JSON.stringify(env[name])})`;
-      return `${name} ${issue.message}${shown}`;
-    });
+  const problems = (result.error?.issues ?? []).map((issue) => {
+    const name = String(issue.path[0]);
+    const shown = name === "DATABASE_URL" ? "" : ` (it is ${JSON.stringify(env[name])})`;
+    return `${name} ${issue.message}${shown}`;
+  });
+  // A setting that is spelled wrong must not be a default in silence.
+  const unknown = Object.keys(env).filter(
+    (name) => name.startsWith("BALANCECTL_") && !(name in settings.shape),
+  );
+  for (const name of unknown)
+    problems.push(`${name} is not a setting; .env.example names them all`);
+  if (!result.success || problems.length > 0) {
     throw new BalancectlError("CONFIG_INVALID", problems.join("\n"));
   }
   const s = result.data;

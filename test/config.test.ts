@@ -129,6 +129,13 @@ describe("refused", () => {
     expect(problem).not.toContain("very-secret");
   });
 
+  test("a setting that there is not, together with the rest", () => {
+    expect(problems({ BALANCECTL_LANE: "8", PORT: "x" })).toEqual([
+      'PORT must be a whole number from 0 to 65535 (it is "x")',
+      "BALANCECTL_LANE is not a setting; .env.example names them all",
+    ]);
+  });
+
   test("a LOG_LEVEL by the names it may have", () => {
     expect(problems({ LOG_LEVEL: "INFO" })).toEqual([
       'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent (it is "INFO")',

@@ -24,7 +24,7 @@ export async function serve(context: Context, flags: ServeFlags): Promise<void> 
   const log = createLogger(config.logLevel);
   if (cluster.isWorker) {
     const { databaseUrl = "" } = config;
-    const service = await startService(config, databaseUrl, env["BALANCECTL_SCHEMA"] ?? "", log);
+    const service = await startService(config, databaseUrl, env["WORKER_SCHEMA"] ?? "", log);
     await aborted(stopping);
     await service.stop();
     return;

@@ -45,7 +45,7 @@ export async function startWorkers(
       HOST: config.host,
       PORT: String(port),
       DATABASE_URL: databaseUrl,
-      BALANCECTL_SCHEMA: schema,
+      WORKER_SCHEMA: schema,
     });
     closeWhatItNeverTook(worker);
     return worker;
