@@ -143,7 +143,7 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (failed.has(socket)) return;
   failed.add(socket);
   const code = parserCodes[error.code ?? ""] ?? "INVALID_REQUEST";
-  const body = errorBody(code, code === "INVALID_REQUEST" ? "The request is not HTTP" : undefined);
+  const body = errorBody(code, code === "INVALID_REQUEST" ? notHttp(error) : undefined);
   afterAnswers(socket, () =>
     socket.end(
       `HTTP/1.1 ${statusOf[code]} ${STATUS_CODES[statusOf[code]]}\r\n` +
@@ -151,6 +151,11 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
         `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
     ),
   );
+}
+
+/** @param error the parser's, with what it minds in its own words */
+function notHttp({ reason }: NodeJS.ErrnoException & { reason?: string }): string {
+  return `The request is not valid HTTP${reason ? `: ${reason}` : ""}`;
 }
 
 /** Node keeps on the socket the answer that is being made. To half a request none is due. */

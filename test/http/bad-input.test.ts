@@ -631,6 +631,18 @@ describe("what is hardly HTTP", () => {
     expect(seen).toEqual([[status, code]]);
   });
 
+  test.each([
+    ["noise", "SSH-2.0-OpenSSH_9.2\r\n\r\n", "Invalid method encountered"],
+    ["a length", head("PUT", path, "Content-Length: x"), "Invalid character in Content-Length"],
+  ])("%s that is wrong is told what is wrong", async (_name, bytes, reason) => {
+    const [answer] = await sendRaw(server.url, bytes);
+    const message = `The request is not valid HTTP: ${reason}`;
+    expect(JSON.parse(answer?.body ?? "")).toEqual({
+      success: false,
+      error: { code: "INVALID_REQUEST", message },
+    });
+  });
+
   test("a wish to speak another protocol is passed over", async () => {
     const wish = ["Connection: upgrade, close", "Upgrade: websocket"];
     const [answer] = await sendRaw(server.url, head("GET", "/api/users/1", ...wish));
