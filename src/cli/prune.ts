@@ -11,7 +11,7 @@ export async function prune(context: Context, flags: { days?: number }): Promise
     const progress = output.progress("Removing old idempotency keys");
     const tell = (count: number) => progress.update(`Removed ${counted(count, "idempotency key")}`);
     try {
-      return await pruneKeys(database.writers, days, tell, stopping);
+      return await pruneKeys(database.writer(0), days, tell, stopping);
     } finally {
       progress.end();
     }

@@ -6,13 +6,13 @@ import pg from "pg";
 import { Sequelize } from "sequelize";
 import type { Config } from "../config.ts";
 import { defineModels, type Models } from "./models.ts";
-import { createWriters, type Writers } from "./writers.ts";
+import { createWriters, type Writer } from "./writers.ts";
 
 export interface Database {
   readonly sequelize: Sequelize;
   readonly models: Models;
-  /** One connection a lane. */
-  readonly writers: Writers;
+  /** The connection of a write lane, by the lane's index from 0. */
+  readonly writer: (lane: number) => Writer;
   close(): Promise<void>;
 }
 
@@ -48,7 +48,7 @@ export function connectDatabase(url: string, bounds: ConnectionBounds): Database
   return {
     sequelize,
     models: defineModels(sequelize),
-    writers,
+    writer: writers.writer,
     close: async () => {
       await Promise.all([sequelize.close(), writers.close()]);
     },

@@ -2,55 +2,93 @@
  * The connections of the write lanes, one each. A pool hands over even an idle connection only in
  * the next tick, when the answers to the batch before have been written: PostgreSQL was seen to wait
  * 0.7 ms between two batches, and 0.03 ms with the connection at hand. So they are kept at hand.
+ *
+ * Statements that come before the answer to the last one are sent at once (pg's pipeline mode), each
+ * with a Sync of its own: they run one after another, each is a transaction, and one that fails
+ * leaves the next alone. So PostgreSQL goes on without waiting for this process to read its answer.
  */
 import pg from "pg";
 import { queryOneValue, type Statement } from "./one-value-query.ts";
 import { translateError } from "./translate-error.ts";
 
-export interface Writers {
+export interface Writer {
   /**
    * Runs one statement, which is one transaction, and returns its one value.
    * @throws BalancectlError whose message says whether anything may have been changed
    */
   query(statement: Statement, values: readonly (string | null)[]): Promise<string | null>;
+}
+
+export interface Writers {
+  writer(lane: number): Writer;
   close(): Promise<void>;
 }
 
-export function createWriters(config: pg.PoolConfig): Writers {
-  const pool = new pg.Pool({ ...config, idleTimeoutMillis: 0 });
-  let atHand: pg.PoolClient[] = [];
+export function createWriters(config: pg.PoolConfig & { max: number }): Writers {
+  const pool = new pg.Pool({ ...config, idleTimeoutMillis: 0, pipeline: true });
   // Unheard, the error of a connection that dies would end the process.
   pool.on("error", () => {});
-  pool.on("connect", (client) => {
-    client.on("error", () => {
-      // Lost while nobody used it: another one is made when it is needed. In use, its query fails.
-      const index = atHand.indexOf(client as pg.PoolClient);
-      if (index < 0) return;
-      atHand.splice(index, 1);
-      (client as pg.PoolClient).release(true);
-    });
-  });
-  const connect = () =>
-    pool.connect().catch((error) => {
+  const writers = Array.from({ length: config.max }, () => createWriter(pool));
+  return {
+    writer: (lane) => writers[lane] as Writer,
+    close: async () => {
+      for (const writer of writers) writer.release();
+      await pool.end();
+    },
+  };
+}
+
+/** A connection and how many of its statements are not answered. */
+interface Connection {
+  readonly client: pg.PoolClient;
+  pending: number;
+  isRetired: boolean;
+}
+
+function createWriter(pool: pg.Pool): Writer & { release(): void } {
+  let atHand: Connection | undefined;
+  let connecting: Promise<Connection> | undefined;
+
+  async function connect(): Promise<Connection> {
+    try {
+      const client = await pool.connect();
+      const connection: Connection = { client, pending: 0, isRetired: false };
+      client.on("error", () => retire(connection));
+      atHand = connection;
+      return connection;
+    } catch (error) {
       throw translateError(error);
-    });
+    } finally {
+      connecting = undefined;
+    }
+  }
+
+  /** Lost, or a statement failed on it: it answers what it was asked, and the next is a fresh one. */
+  function retire(connection: Connection): void {
+    if (atHand === connection) atHand = undefined;
+    if (connection.isRetired) return;
+    connection.isRetired = true;
+    if (connection.pending === 0) connection.client.release(true);
+  }
+
   return {
     query: async (statement, values) => {
-      const client = atHand.pop() ?? (await connect());
+      if (atHand === undefined) connecting ??= connect();
+      const connection = atHand ?? ((await connecting) as Connection);
+      connection.pending += 1;
       try {
-        const value = await queryOneValue(client, statement, values);
-        atHand.push(client);
-        return value;
+        return await queryOneValue(connection.client, statement, values);
       } catch (error) {
-        // The statement's own failure does not hurt the connection, but a fresh one costs little.
-        client.release(error as Error);
+        retire(connection);
         throw translateError(error, true);
+      } finally {
+        connection.pending -= 1;
+        if (connection.isRetired && connection.pending === 0) connection.client.release(true);
       }
     },
-    close: async () => {
-      for (const client of atHand) client.release();
-      atHand = [];
-      await pool.end();
+    release: () => {
+      atHand?.client.release();
+      atHand = undefined;
     },
   };
 }

@@ -3,7 +3,7 @@
  * the database function apply_operations (migrations/0004), and its answer is laid out as outcomes.
  */
 import type { Statement } from "../database/one-value-query.ts";
-import type { Writers } from "../database/writers.ts";
+import type { Writer } from "../database/writers.ts";
 import type { Operation, Outcome, Refusal } from "./operation.ts";
 
 export interface BatchSettings {
@@ -18,13 +18,13 @@ export interface BatchSettings {
  * @throws BalancectlError DATABASE_UNAVAILABLE or INTERNAL; its message says whether anything was done
  */
 export async function applyBatch(
-  writers: Writers,
+  writer: Writer,
   operations: readonly Operation[],
   settings: BatchSettings,
 ): Promise<Outcome[]> {
   const answer =
-    (await applyAlone(writers, operations, settings)) ??
-    (await writers.query(applyOperations, encode(operations, settings)));
+    (await applyAlone(writer, operations, settings)) ??
+    (await writer.query(applyOperations, encode(operations, settings)));
   return decode(operations, JSON.parse(answer as string));
 }
 
@@ -33,7 +33,7 @@ export async function applyBatch(
  * @returns null when it cannot be gone, or when nothing was changed, and the long way says why
  */
 async function applyAlone(
-  writers: Writers,
+  writer: Writer,
   operations: readonly Operation[],
   settings: BatchSettings,
 ): Promise<string | null> {
@@ -42,7 +42,7 @@ async function applyAlone(
   const { kind, userId, amount, ifVersion, minBalance, idempotency, reference, metadata } = only;
   const more = ifVersion ?? minBalance ?? idempotency ?? reference ?? metadata;
   if (kind !== "adjustment" || more !== undefined) return null;
-  return await writers.query(applyAdjustment, [String(userId), String(amount)]);
+  return await writer.query(applyAdjustment, [String(userId), String(amount)]);
 }
 
 const applyAdjustment: Statement = {

@@ -1,38 +1,41 @@
 /**
- * Group commit: while one batch of operations is on its way to PostgreSQL, those that arrive share
+ * Group commit: while batches of operations are on their way to PostgreSQL, those that arrive share
  * the next one. PostgreSQL groups its own log flushes in the same way.
  *
- * A lane has three states:
+ * In a lane, which has one connection:
  *
- *     idle ──submit──▶ boarding ──the turn of the event loop ends, or full──▶ flying
- *      ▲                                                                     │  ▲ │
- *      └──────────────────── answered, nothing waits ────────────────────────┘  └─┘ answered, some
- *                                                               wait: take a batch and fly again
+ *     waiting ──the turn of the event loop ends, or full, or one has landed──▶ flying ──▶ answered
  *
  * - Not a queue: an operation that finds its lane idle leaves with the requests read in the same
  *   turn of the event loop. There is no timer, no delay, no worker, and nothing outlives its request.
  * - An operation is answered after the commit that made it, by its own outcome.
  * - Order: a user's operations keep the order of their arrival: while one is pending, the next board
  *   the same lane. Two operations with the same idempotency key do not share a batch: the later one
- *   waits for the next, where the database finds the answer of the first.
+ *   takes the next, where the database finds the answer of the first.
+ * - Two batches fly at once, one behind the other: PostgreSQL runs them one by one and goes from the
+ *   first to the second without waiting until this process has read an answer and sent the next
+ *   statement. The second leaves when as many wait as are in the first: two that are small cost
+ *   more than they save. Until then those who come wait for the first to land.
  * - Lanes are filled one after another, because one batch costs less than two halves (measured with
  *   10,000 users and 64 connections: 41 us of PostgreSQL's time an operation in one lane, 69 us in
  *   two). The next lane is opened when `room` operations wait, or when the flight ahead has stalled.
  * - Balance: callers that come back at once keep the sizes of two alternating batches for ever, and
  *   4 and 60 take as long as 60 and 60. So a batch that follows another takes no more than half of
- *   those who landed and those who wait: 64 callers settle at 32 and 32, and while PostgreSQL works
+ *   those in the other and those who wait: 64 callers settle at 32 and 32, and while PostgreSQL works
  *   for one half this process serves the other (18,500 requests a second instead of 16,000).
- * - Bounds: one batch in flight a lane, batchSizeMax operations a batch, waitingMax waiting in all
+ * - Bounds: two batches in flight a lane, batchSizeMax operations a batch, waitingMax waiting in all
  *   lanes; beyond that OVERLOADED, at once. A lane whose user is locked by another session stalls
  *   until the lock timeout, with those who boarded it before; everybody else takes another lane.
  * - A crash loses nothing that was answered. An operation that was in flight is committed or not;
  *   its caller got no answer and can look, or repeat it under its idempotency key.
  * - When the database refuses a whole batch over its data, everything was rolled back, and each
- *   operation is run once more, alone, so that one cannot spoil another's day.
+ *   operation is run once more, alone, so that one cannot spoil another's day; behind the batch
+ *   that may have left in the meantime.
  */
 import { failedOnData } from "../database/translate-error.ts";
 import { BalancectlError } from "../errors.ts";
 import type { Operation, Outcome } from "./operation.ts";
+import { takeBatch, type Waiting } from "./take-batch.ts";
 
 export interface GroupCommit {
   /** @throws BalancectlError OVERLOADED, and whatever applying the batch throws */
@@ -45,7 +48,7 @@ export interface GroupCommitOptions {
   readonly lanes: number;
   readonly batchSizeMax: number;
   readonly waitingMax: number;
-  readonly apply: (operations: readonly Operation[]) => Promise<Outcome[]>;
+  readonly apply: (operations: readonly Operation[], lane: number) => Promise<Outcome[]>;
   readonly observer?: LedgerObserver | undefined;
 }
 
@@ -55,17 +58,15 @@ export interface LedgerObserver {
   batchFailed?(batch: { lane: number; operations: number; error: BalancectlError }): void;
 }
 
-interface Waiting {
-  readonly operation: Operation;
-  readonly resolve: (outcome: Outcome) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 interface Lane {
   readonly index: number;
-  state: "idle" | "boarding" | "flying";
   waiting: Waiting[];
-  /** When the flight began, by performance.now(). */
+  /** Whether a batch leaves at the end of this turn of the event loop. */
+  isBoarding: boolean;
+  /** Batches in flight, and the operations in them. */
+  flights: number;
+  flying: number;
+  /** When PostgreSQL began with the flight that lands next, by performance.now(). */
   since: number;
 }
 
@@ -81,13 +82,19 @@ interface Ride {
  */
 const room = 100;
 
+/**
+ * Batches in flight in a lane. With 64 callers on 10,000 users and the database on the same machine
+ * two make 1.1 times the changes of one, with the database 1 ms away 1.4 times; three make no more.
+ */
+const flightsMax = 2;
+
 /** A flight longer than this takes no new users: ten times the usual one, and a hundredth of the lock timeout. */
 const stalledAfterMs = 20;
 
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const { batchSizeMax, waitingMax, apply, observer } = options;
   const lanes = Array.from({ length: options.lanes }, (_, index): Lane => {
-    return { index, state: "idle", waiting: [], since: 0 };
+    return { index, waiting: [], isBoarding: false, flights: 0, flying: 0, since: 0 };
   });
   const rides = new Map<number, Ride>();
   let waitingCount = 0;
@@ -102,9 +109,9 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     const lane = boardingLane(operation);
     return new Promise((resolve, reject) => {
       lane.waiting.push({ operation, resolve, reject });
-      if (lane.state === "idle") board(lane);
       // A burst of thousands is one long turn: what is full leaves while the rest is being read.
-      else if (lane.waiting.length >= batchSizeMax) takeOff(lane);
+      if (lane.waiting.length >= batchSizeMax) takeOff(lane);
+      else if (lane.flights < flightsMax && !lane.isBoarding) board(lane);
     });
   }
 
@@ -113,41 +120,52 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
    * share the batch, instead of the first leaving alone and the rest waiting for its flush.
    */
   function board(lane: Lane): void {
-    lane.state = "boarding";
-    setImmediate(() => takeOff(lane));
+    lane.isBoarding = true;
+    setImmediate(() => {
+      lane.isBoarding = false;
+      takeOff(lane);
+    });
   }
 
-  function takeOff(lane: Lane): void {
-    if (lane.state === "boarding") void fly(lane);
-  }
-
-  /** Flies batch after batch until nothing waits in the lane. Never rejects. */
-  async function fly(lane: Lane): Promise<void> {
-    lane.state = "flying";
-    let landed = 0;
-    while (lane.waiting.length > 0) {
-      const half = Math.ceil((landed + lane.waiting.length) / 2);
-      const batch = takeBatch(lane, landed === 0 ? batchSizeMax : half, batchSizeMax);
-      landed = batch.length;
-      lane.since = performance.now();
-      const operations = batch.map(({ operation }) => operation);
-      try {
-        const outcomes = await apply(operations);
-        settle(batch, outcomes);
-        const durationMs = performance.now() - lane.since;
-        tell(() =>
-          observer?.batchCommitted?.({ lane: lane.index, operations: batch.length, durationMs }),
-        );
-      } catch (error) {
-        if (failedOnData(error)) await applyEachAlone(lane, batch);
-        else fail(lane, batch, error);
-      }
-      for (const { operation } of batch) {
-        waitingCount -= 1 + (operation.legs?.length ?? 0);
-        leave(operation);
-      }
+  /** @param landed how many landed just now: they are about to come back */
+  function takeOff(lane: Lane, landed = 0): void {
+    while (lane.waiting.length > 0 && lane.flights < flightsMax) {
+      if (lane.waiting.length < lane.flying) return;
+      const others = lane.flying || landed;
+      const half = Math.ceil((others + lane.waiting.length) / 2);
+      const countMax = others === 0 ? batchSizeMax : half;
+      const { batch, rest } = takeBatch(lane.waiting, countMax, batchSizeMax);
+      lane.waiting = rest;
+      void fly(lane, batch);
     }
-    lane.state = "idle";
+  }
+
+  /** Never rejects. */
+  async function fly(lane: Lane, batch: Waiting[]): Promise<void> {
+    const leftAt = performance.now();
+    if (lane.flights === 0) lane.since = leftAt;
+    lane.flights += 1;
+    lane.flying += batch.length;
+    const operations = batch.map(({ operation }) => operation);
+    try {
+      const outcomes = await apply(operations, lane.index);
+      settle(batch, outcomes);
+      const durationMs = performance.now() - leftAt;
+      tell(() =>
+        observer?.batchCommitted?.({ lane: lane.index, operations: batch.length, durationMs }),
+      );
+    } catch (error) {
+      if (failedOnData(error)) await applyEachAlone(lane, batch);
+      else fail(lane, batch, error);
+    }
+    for (const { operation } of batch) {
+      waitingCount -= 1 + (operation.legs?.length ?? 0);
+      leave(operation);
+    }
+    lane.flights -= 1;
+    lane.flying -= batch.length;
+    lane.since = performance.now();
+    takeOff(lane, batch.length);
     if (busy()) return;
     for (const listener of idleListeners) listener();
     idleListeners = [];
@@ -156,7 +174,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   async function applyEachAlone(lane: Lane, batch: Waiting[]): Promise<void> {
     for (const one of batch) {
       try {
-        settle([one], await apply([one.operation]));
+        settle([one], await apply([one.operation], lane.index));
       } catch (error) {
         fail(lane, [one], error);
       }
@@ -171,7 +189,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   }
 
   function busy(): boolean {
-    return lanes.some(({ state }) => state !== "idle");
+    return lanes.some(({ flights, waiting }) => flights > 0 || waiting.length > 0);
   }
 
   function boardingLane(operation: Operation): Lane {
@@ -209,7 +227,7 @@ function rider({ userId, toUserId }: Operation): number {
 function laneWithRoom(lanes: readonly Lane[]): Lane {
   let best: Lane | undefined;
   for (const lane of lanes) {
-    if (lane.state === "flying" && performance.now() - lane.since > stalledAfterMs) continue;
+    if (lane.flights > 0 && performance.now() - lane.since > stalledAfterMs) continue;
     if (lane.waiting.length < room) return lane;
     if (best === undefined || lane.waiting.length < best.waiting.length) best = lane;
   }
@@ -227,37 +245,6 @@ function tell(observe: () => void): void {
   } catch {
     // Nothing to tell it to.
   }
-}
-
-/**
- * The oldest of the lane, up to `countMax` with up to `sizeMax` legs (one at least), without a
- * second use of one key.
- */
-function takeBatch(lane: Lane, countMax: number, sizeMax: number): Waiting[] {
-  const batch: Waiting[] = [];
-  const later: Waiting[] = [];
-  const keys = new Set<string>();
-  let size = 0;
-  let next = 0;
-  for (; next < lane.waiting.length && batch.length < countMax; next++) {
-    const one = lane.waiting[next] as Waiting;
-    const { operation } = one;
-    const weight = 1 + (operation.legs?.length ?? 0);
-    if (size > 0 && size + weight > sizeMax) break;
-    if (operation.idempotency) {
-      const scope = operation.kind === "opening" ? 0 : operation.userId;
-      const key = `${scope}/${operation.idempotency.key}`;
-      if (keys.has(key)) {
-        later.push(one);
-        continue;
-      }
-      keys.add(key);
-    }
-    size += weight;
-    batch.push(one);
-  }
-  lane.waiting = later.concat(lane.waiting.slice(next));
-  return batch;
 }
 
 function settle(batch: Waiting[], outcomes: Outcome[]): void {

@@ -43,8 +43,8 @@ export function createLedger(database: Database, options: LedgerOptions): Ledger
   const commit = createGroupCommit({
     ...options.bounds,
     observer: options.observer,
-    apply: (operations) =>
-      applyBatch(database.writers, operations, { keyLifetimeSeconds, now: now() }),
+    apply: (operations, lane) =>
+      applyBatch(database.writer(lane), operations, { keyLifetimeSeconds, now: now() }),
   });
 
   async function openUser(

@@ -1,4 +1,4 @@
-import type { Writers } from "../database/writers.ts";
+import type { Writer } from "../database/writers.ts";
 
 /** Keys a step: some milliseconds of locks and log. */
 const stepSize = 5_000;
@@ -8,7 +8,7 @@ const stepSize = 5_000;
  * @returns how many were removed
  */
 export async function pruneKeys(
-  writers: Writers,
+  writer: Writer,
   days: number,
   onProgress: (removed: number) => void,
   signal: AbortSignal,
@@ -16,15 +16,15 @@ export async function pruneKeys(
   let removed = 0;
   for (;;) {
     signal.throwIfAborted();
-    const step = await pruneStep(writers, days);
+    const step = await pruneStep(writer, days);
     removed += step;
     onProgress(removed);
     if (step < stepSize) return removed;
   }
 }
 
-async function pruneStep(writers: Writers, days: number): Promise<number> {
-  return Number(await writers.query(statement, [String(days), String(stepSize)]));
+async function pruneStep(writer: Writer, days: number): Promise<number> {
+  return Number(await writer.query(statement, [String(days), String(stepSize)]));
 }
 
 const statement = {

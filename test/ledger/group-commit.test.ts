@@ -129,18 +129,40 @@ describe("batches", () => {
 
   test("what arrives while one is in flight shares the next, in the order of arrival", async () => {
     const { submit, batch, unseen } = driven();
-    const answers = [submit(change(1, 1)), submit(change(2, 2))];
+    const answers = [1, 2, 3].map((user) => submit(change(user, user)));
     const first = await batch();
-    for (const amount of [3, 4]) {
+    for (const amount of [4, 5]) {
       answers.push(submit(change(1, amount)));
       await turn();
     }
     expect(await unseen()).toBe(0);
     first.commit();
     const second = await batch();
-    expect(second.asked).toEqual(["1:3", "1:4"]);
+    expect(second.asked).toEqual(["1:4", "1:5"]);
     second.commit();
-    expect(await states(answers)).toEqual(["balance 1", "balance 2", "balance 3", "balance 4"]);
+    expect(await states(answers)).toEqual([1, 2, 3, 4, 5].map((n) => `balance ${n}`));
+  });
+
+  test("when as many wait as are in flight, they leave behind it; a third waits for one to land", async () => {
+    const { submit, batch, unseen } = driven();
+    const answers = [submit(change(1, 1)), submit(change(1, 2))];
+    const first = await batch();
+    answers.push(submit(change(1, 3)));
+    expect(await unseen()).toBe(0);
+    answers.push(submit(change(1, 4)));
+    const second = await batch();
+    expect(second.asked).toEqual(["1:3", "1:4"]);
+    for (let amount = 5; amount <= 9; amount++) answers.push(submit(change(1, amount)));
+    expect(await unseen()).toBe(0);
+    first.commit();
+    // Half of the two in flight and the five that wait.
+    const third = await batch();
+    expect(third.asked).toEqual(["1:5", "1:6", "1:7", "1:8"]);
+    second.commit();
+    expect(await unseen()).toBe(0);
+    third.commit();
+    (await batch()).commit();
+    expect(await states(answers)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `balance ${n}`));
   });
 
   test("callers that come back at once end in two halves, whatever they began with", async () => {
@@ -150,14 +172,15 @@ describe("batches", () => {
     };
     const sizes: number[] = [];
     call(4);
-    let flying = await batch();
+    let [landing, following] = [await batch(), undefined as Batch | undefined];
     call(60);
     for (let n = 0; n < 6; n++) {
-      flying.commit();
-      const next = await batch();
-      call(flying.asked.length);
-      flying = next;
-      sizes.push(next.asked.length);
+      following = await batch();
+      sizes.push(following.asked.length);
+      landing.commit();
+      await turn();
+      call(landing.asked.length);
+      landing = following;
     }
     expect(sizes).toEqual([32, 32, 32, 32, 32, 32]);
   });
@@ -295,6 +318,7 @@ describe("lanes", () => {
   test("one that has stalled takes no new users; its own wait", async () => {
     const { submit, batch, unseen } = driven({ lanes: 2 });
     void submit(change(1, 1));
+    void submit(change(1, 1));
     const stalled = await batch();
     const clock = vi.spyOn(performance, "now").mockReturnValue(performance.now() + 21);
     try {
@@ -429,13 +453,13 @@ describe("idempotency keys", () => {
       submit(change(1, 5)),
     ];
     const seen: string[][] = [];
-    for (let n = 0; n < 3; n++) {
+    for (let n = 0; n < 4; n++) {
       const one = await batch();
       seen.push(one.asked);
       one.commit();
     }
-    // The first is full by count when it leaves, and leaves its twin behind.
-    expect(seen).toEqual([["1:1"], ["1:2", "1:3"], ["1:4", "1:5"]]);
+    // The first is full by count when it leaves, and leaves its twin behind, which follows at once.
+    expect(seen).toEqual([["1:1"], ["1:2"], ["1:3", "1:4"], ["1:5"]]);
     await Promise.all(waiting);
   });
 });
@@ -561,6 +585,16 @@ describe("drained", () => {
     last.commit();
     await end;
     expect(new Set(await states(answers))).toEqual(new Set(["balance 1", "balance 2"]));
+  });
+
+  test("also when the last has landed before its turn has ended", async () => {
+    const { submit, drained } = driven({ apply: async (operations) => operations.map(outcome) });
+    let last: Promise<Outcome> | undefined;
+    void submit(change(1, 1)).then(() => {
+      last = submit(change(1, 2));
+    });
+    await drained();
+    expect((await last)?.balance).toBe(2);
   });
 
   test("also when all that was asked for failed", async () => {

@@ -1,0 +1,42 @@
+/** Which of those that wait share the next batch. */
+import type { Operation, Outcome } from "./operation.ts";
+
+export interface Waiting {
+  readonly operation: Operation;
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * The oldest, up to `countMax` with up to `sizeMax` legs (one at least), without a second use of one
+ * key; and the rest, in their order.
+ */
+export function takeBatch(
+  waiting: readonly Waiting[],
+  countMax: number,
+  sizeMax: number,
+): { batch: Waiting[]; rest: Waiting[] } {
+  const batch: Waiting[] = [];
+  const later: Waiting[] = [];
+  const keys = new Set<string>();
+  let size = 0;
+  let next = 0;
+  for (; next < waiting.length && batch.length < countMax; next++) {
+    const one = waiting[next] as Waiting;
+    const { operation } = one;
+    const weight = 1 + (operation.legs?.length ?? 0);
+    if (size > 0 && size + weight > sizeMax) break;
+    if (operation.idempotency) {
+      const scope = operation.kind === "opening" ? 0 : operation.userId;
+      const key = `${scope}/${operation.idempotency.key}`;
+      if (keys.has(key)) {
+        later.push(one);
+        continue;
+      }
+      keys.add(key);
+    }
+    size += weight;
+    batch.push(one);
+  }
+  return { batch, rest: later.concat(waiting.slice(next)) };
+}
