@@ -631,16 +631,9 @@ describe("what is hardly HTTP", () => {
     expect(seen).toEqual([[status, code]]);
   });
 
-  test.each([
-    ["noise", "SSH-2.0-OpenSSH_9.2\r\n\r\n", "Invalid method encountered"],
-    ["a length", head("PUT", path, "Content-Length: x"), "Invalid character in Content-Length"],
-  ])("%s that is wrong is told what is wrong", async (_name, bytes, reason) => {
-    const [answer] = await sendRaw(server.url, bytes);
-    const message = `The request is not valid HTTP: ${reason}`;
-    expect(JSON.parse(answer?.body ?? "")).toEqual({
-      success: false,
-      error: { code: "INVALID_REQUEST", message },
-    });
+  test("what is wrong with it is said", async () => {
+    const [answer] = await sendRaw(server.url, head("PUT", path, "Content-Length: x"));
+    expect(answer?.body).toContain("not valid HTTP: Invalid character in Content-Length");
   });
 
   test("a wish to speak another protocol is passed over", async () => {
