@@ -42,6 +42,8 @@ export function connectDatabase(url: string, bounds: ConnectionBounds): Database
   const writers = createWriters({
     ...shared,
     connectionString: url,
+    // A statement may be sent behind another, which may take all of its time first.
+    query_timeout: 2 * bounds.statementTimeoutMs + 5_000,
     max: bounds.lanes,
     types: exactTypes,
   });

@@ -87,7 +87,10 @@ function createWriter(pool: pg.Pool): Writer & { release(): void } {
       }
     },
     release: () => {
-      atHand?.client.release();
+      if (atHand === undefined) return;
+      // Given back once: an error that comes after it is nobody's.
+      atHand.isRetired = true;
+      atHand.client.release();
       atHand = undefined;
     },
   };
