@@ -3,10 +3,11 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import pg from "pg";
 import { describe, expect, test } from "vitest";
+import { burst, made, successes, untilBackendsAreGone } from "./support/burst.ts";
 import { createTestDatabase, unusedDatabaseUrl } from "./support/database.ts";
 import { exchange } from "./support/exchange.ts";
 import { account, journalFindings } from "./support/journal.ts";
-import { type LoadAnswer, openLoad, tally } from "./support/load.ts";
+import { openLoad, tally } from "./support/load.ts";
 import { lockUser, openIdle, patient, untilLockIsWaitedFor } from "./support/locked-user.ts";
 import { balancectl, type RunningServer, startServer } from "./support/program.ts";
 import { openSocket, parseAnswers, readToEnd } from "./support/raw.ts";
@@ -36,28 +37,6 @@ async function untilRefused(server: RunningServer): Promise<void> {
       return;
     }
   }
-}
-
-/** Until the last backend of the program has ended: what a dead client had sent is done by then. */
-async function untilBackendsAreGone(url: string): Promise<void> {
-  const client = new pg.Client(url);
-  await client.connect();
-  const working = () =>
-    client.query(
-      `SELECT FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = 'balancectl'`,
-    );
-  while ((await working()).rowCount !== 0);
-  await client.end();
-}
-
-function successes(answers: readonly LoadAnswer[]): number {
-  return tally(answers)["200"] ?? 0;
-}
-
-/** Entries that were made by answers, beside the opening one. */
-async function made(url: string): Promise<number> {
-  return ((await account(url))?.entries as number) - 1;
 }
 
 describe("start", () => {
@@ -223,17 +202,11 @@ describe("stop", () => {
       });
       const load = openLoad([server.url], 500);
       await load.open();
-      let answered = 0;
       let exit: Promise<number | null> | undefined;
-      const answers = await Promise.all(
-        Array.from({ length: 4_000 }, async (_, n) => {
-          const answer = await load.send({ userId: 1, amount: 1 }, n);
-          answered += 1;
-          if (answered === 700) exit = server.stop("SIGTERM");
-          return answer;
-        }),
-      );
-      await load.close();
+      const then = () => {
+        exit = server.stop("SIGTERM");
+      };
+      const answers = await burst(load, { count: 4_000, after: 700, then });
       expect(await exit).toBe(0);
       expect(answers.filter(({ status }) => status !== 200 && status !== 0)).toEqual([]);
       expect(successes(answers)).toBeGreaterThanOrEqual(700);
@@ -288,16 +261,8 @@ describe("stop", () => {
     const server = await startServer({ DATABASE_URL: url });
     const load = openLoad([server.url], 200);
     await load.open();
-    let answered = 0;
-    const answers = await Promise.all(
-      Array.from({ length: 2_000 }, async (_, n) => {
-        const answer = await load.send({ userId: 1, amount: 1 }, n);
-        answered += 1;
-        if (answered === 500) server.child.kill("SIGKILL");
-        return answer;
-      }),
-    );
-    await load.close();
+    const then = () => server.child.kill("SIGKILL");
+    const answers = await burst(load, { count: 2_000, after: 500, then });
     const unanswered = answers.filter(({ status }) => status === 0).length;
     expect(successes(answers) + unanswered).toBe(2_000);
     await untilBackendsAreGone(url);

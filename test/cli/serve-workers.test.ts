@@ -5,12 +5,13 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
+import { burst, made, successes, untilBackendsAreGone } from "../support/burst.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { commandLine, usageHint } from "../support/command-line.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
+import { createTestDatabase } from "../support/database.ts";
 import { exchange } from "../support/exchange.ts";
 import { account, journalFindings } from "../support/journal.ts";
-import { hitAtOnce, type LoadAnswer, openLoad, tally } from "../support/load.ts";
+import { hitAtOnce, openLoad, tally } from "../support/load.ts";
 import { lockUser, openIdle, patient, untilLockIsWaitedFor } from "../support/locked-user.ts";
 import { type Environment, type RunningServer, startServer } from "../support/program.ts";
 import { openSocket } from "../support/raw.ts";
@@ -34,17 +35,6 @@ async function startTwo(databaseUrl: string, more: Environment = {}): Promise<Wo
   return { url: server.url, server, pids };
 }
 
-/** Until so many of the program's connections to this database are as `condition` says. */
-async function untilBackends(databaseUrl: string, condition: string, count: number) {
-  const backends = () =>
-    psql(
-      databaseUrl,
-      `SELECT FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = 'balancectl' AND ${condition}`,
-    );
-  while ((await backends()).length !== count);
-}
-
 /** Halts a process until the function returned is called, at the latest after the file. */
 function suspend(pid: number): () => void {
   process.kill(pid, "SIGSTOP");
@@ -55,10 +45,6 @@ function suspend(pid: number): () => void {
   };
   afterFile(resume);
   return resume;
-}
-
-function successes(answers: readonly LoadAnswer[]): number {
-  return tally(answers)["200"] ?? 0;
 }
 
 describe("two workers", async () => {
@@ -98,25 +84,16 @@ describe("a worker that is killed", () => {
     const [killed = 0] = await pids();
     const load = openLoad([url], 100);
     await load.open();
-    let answered = 0;
-    const answers = await Promise.all(
-      Array.from({ length: 2_000 }, async (_, n) => {
-        const answer = await load.send({ userId: 1, amount: 1 }, n);
-        answered += 1;
-        if (answered === 500) process.kill(killed, "SIGKILL");
-        return answer;
-      }),
-    );
-    await load.close();
+    const then = () => process.kill(killed, "SIGKILL");
+    const answers = await burst(load, { count: 2_000, after: 500, then });
     const unanswered = answers.filter(({ status }) => status === 0).length;
     expect(unanswered).toBeGreaterThan(0);
     expect(successes(answers) + unanswered).toBe(2_000);
     expect(await server.stop()).toBe(0);
-    // What the dead one had sent is done by then.
-    await untilBackends(databaseUrl, "true", 0);
-    const made = ((await account(databaseUrl))?.entries as number) - 1;
-    expect(made).toBeGreaterThanOrEqual(successes(answers));
-    expect(made).toBeLessThanOrEqual(successes(answers) + unanswered);
+    await untilBackendsAreGone(databaseUrl);
+    const entries = await made(databaseUrl);
+    expect(entries).toBeGreaterThanOrEqual(successes(answers));
+    expect(entries).toBeLessThanOrEqual(successes(answers) + unanswered);
     expect(await journalFindings(databaseUrl)).toEqual([]);
   });
 
