@@ -1,4 +1,7 @@
-/** Showing and reading holds. When they are read, their user is looked up first, so that holds which are due are closed by then. */
+/**
+ * Reading and showing holds. When they are read, their user is looked up first, so that holds which
+ * are due are closed by then.
+ */
 import { Op } from "sequelize";
 import type { Database } from "../database/connection.ts";
 import type { HoldRow } from "../database/models.ts";
