@@ -588,13 +588,16 @@ describe("drained", () => {
   });
 
   test("also when the last has landed before its turn has ended", async () => {
-    const { submit, drained } = driven({ apply: async (operations) => operations.map(outcome) });
-    let last: Promise<Outcome> | undefined;
-    void submit(change(1, 1)).then(() => {
-      last = submit(change(1, 2));
-    });
-    await drained();
-    expect((await last)?.balance).toBe(2);
+    const { submit, batch, drained } = driven();
+    void submit(change(1, 1));
+    const first = await batch();
+    const last = submit(change(1, 2));
+    const end = drained();
+    first.commit();
+    // It left when the first landed, in the turn at whose end it would have left.
+    (await batch()).commit();
+    await end;
+    expect((await last).balance).toBe(2);
   });
 
   test("also when all that was asked for failed", async () => {
