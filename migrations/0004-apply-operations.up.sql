@@ -14,7 +14,8 @@
 --                   (a touch only gives back the holds that are due)
 --   p_to_slots      transfer and capture: index of the user who receives
 --   p_operation_ids the transfer's or the hold's id
---   p_groups        neighbours with one number apply all or none (transfers; the key is the first's)
+--   p_groups        neighbours with one number apply all or none (transfers, and nothing else:
+--                   going back undoes postings alone; the key is the first's)
 --   p_lifetimes     hold: seconds until it expires
 --   p_if_versions   refuse unless the user's version is this
 --   p_min_balances  refuse if less than this would be left
@@ -171,6 +172,10 @@ BEGIN
     kind := p_kinds[i];
     v_amount := p_amounts[i];
     refusal := NULL;
+    IF g IS NOT NULL AND kind IS DISTINCT FROM 'transfer' THEN
+      RAISE EXCEPTION 'only transfers go in groups, not: %', coalesce(kind, 'adjustment')
+        USING ERRCODE = 'invalid_parameter_value';
+    END IF;
 
     IF kind IS NULL THEN
       after := u_balances[s] + v_amount;
@@ -279,7 +284,9 @@ BEGIN
         e := g_e;
         e_slots := e_slots[1:e]; e_versions := e_versions[1:e]; e_ops := e_ops[1:e];
         e_amounts := e_amounts[1:e]; e_balances := e_balances[1:e];
-        e_kinds := e_kinds[1:greatest(e, 1)]; e_ids := e_ids[1:greatest(e, 1)];
+        e_kinds := e_kinds[1:e]; e_ids := e_ids[1:e];
+        -- An element set later must sit at its index (see above), so they are never empty.
+        IF e = 0 THEN e_kinds := '{NULL}'; e_ids := '{NULL}'; END IF;
         o_balances[g_first] := u_balances[p_slots[g_first]];
         o_versions[g_first] := u_versions[p_slots[g_first]];
         CONTINUE;

@@ -257,6 +257,40 @@ describe("a group applies all or none", () => {
       [10, 0, 1],
     ]);
   });
+
+  test("a refused group that is the first to post leaves no mark on what follows it", async () => {
+    const [a = 0, b = 0, c = 0] = await open(10, 10, 10);
+    const group = (amounts: readonly number[]): Step[] =>
+      amounts.map((amount) => {
+        return { user: a, to: b, kind: "transfer", amount, id: newUuid(), group: 1 };
+      });
+    await apply([...group([1, 11]), { user: c, amount: -7 }, { user: a, amount: -1 }]);
+    const posted = await psql(
+      databaseUrl,
+      `SELECT user_id::int AS user, amount::int, kind, operation_id AS id FROM entries
+        WHERE user_id = ANY ($1) AND version = 2 ORDER BY user_id`,
+      [[a, b, c]],
+    );
+    expect(posted).toEqual([
+      { user: a, amount: -1, kind: "adjustment", id: null },
+      { user: c, amount: -7, kind: "adjustment", id: null },
+    ]);
+  });
+
+  test.each(["adjustment", "hold", "capture", "void", "opening", "touch"] as const)(
+    "only transfers go in groups: %s is refused with the whole batch",
+    async (kind) => {
+      const [a = 0, b = 0] = await open(10, 10);
+      const before = await fingerprint();
+      const steps: Step[] = [
+        { user: a, amount: 1 },
+        { user: a, to: b, kind: "transfer", amount: 1, id: newUuid(), group: 1 },
+        { user: b, amount: 1, id: newUuid(), group: 1, ...(kind !== "adjustment" && { kind }) },
+      ];
+      await expect(apply(steps)).rejects.toMatchObject({ code: "22023" });
+      expect(await fingerprint()).toEqual(before);
+    },
+  );
 });
 
 describe("no balance and no hold takes a user above 2^53 - 1", () => {
