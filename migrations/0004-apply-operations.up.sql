@@ -31,7 +31,9 @@
 --   refused_legs         for the first of a refused group, which one was refused, from 1
 --   replays   true where the key had the answer; then operation_ids, created_user_ids and
 --             times (ms since 1970) come with it
--- decided_at is the time stamped on the entries, in ms since 1970.
+-- decided_at is the clock, in ms since 1970: the time stamped on the entries, but for those of a user
+-- whose last entry is later than it. A clock that was wrong for a moment leaves such users behind.
+-- Their entries keep that time until the clock has come to it; nobody else's, and no hold's or key's.
 
 CREATE FUNCTION apply_operations(
   p_users         bigint[],
@@ -67,6 +69,8 @@ DECLARE
   n CONSTANT integer := cardinality(p_slots);
   -- Users by slot; NULL where there is none.
   u_ids bigint[]; u_balances bigint[]; u_helds bigint[]; u_versions bigint[];
+  -- By slot, where the user's last entry is later than the clock; NULL when there is no such user.
+  u_ahead timestamptz[];
   u_updated_at timestamptz; u_expiry_at timestamptz;
   v_now timestamptz;
   created integer[] := '{}'::integer[];
@@ -104,16 +108,22 @@ BEGIN
       LEFT JOIN unnest(u_ids, u_balances, u_helds, u_versions) AS f (id, balance, held, version)
         ON f.id = x.id;
   END IF;
-  -- Read after the lock and never before an earlier entry: a user's times follow its versions.
+  -- Read after the lock: a user's times follow its versions.
   -- Milliseconds, so that a time as it is shown is the time that is stored.
-  v_now := greatest(date_trunc('milliseconds', coalesce(p_now, clock_timestamp())), u_updated_at);
+  v_now := date_trunc('milliseconds', coalesce(p_now, clock_timestamp()));
   decided_at := extract(epoch FROM v_now) * 1000;
+  IF u_updated_at > v_now THEN
+    SELECT array_agg(u.updated_at ORDER BY x.slot) INTO u_ahead
+      FROM unnest(p_users) WITH ORDINALITY AS x (id, slot)
+      LEFT JOIN users u ON u.id = x.id AND u.updated_at > v_now;
+  END IF;
 
-  -- 2. Holds that are due, each stamped with the moment it was due.
+  -- 2. Holds that are due, each stamped with the moment it was due, or with its user's last time.
   IF u_expiry_at <= v_now THEN
     holds_changed := true;
     FOR due IN
-      SELECT width_bucket(h.user_id, p_users) AS slot, h.user_id, h.id, h.amount, h.expires_at
+      SELECT width_bucket(h.user_id, p_users) AS slot, h.user_id, h.id, h.amount,
+             greatest(h.expires_at, (SELECT u.updated_at FROM users u WHERE u.id = h.user_id)) AS at
         FROM holds h
        WHERE h.user_id = ANY (p_users) AND h.state = 'open' AND h.expires_at <= v_now
        ORDER BY h.user_id, h.expires_at, h.id
@@ -127,7 +137,7 @@ BEGIN
       e := e + 1;
       e_slots[e] := s; e_versions[e] := u_versions[s]; e_ops[e] := NULL;
       e_amounts[e] := due.amount; e_balances[e] := u_balances[s];
-      e_kinds[e] := 'expiry'; e_ids[e] := due.id; e_times[e] := due.expires_at;
+      e_kinds[e] := 'expiry'; e_ids[e] := due.id; e_times[e] := due.at;
     END LOOP;
   END IF;
 
@@ -302,7 +312,8 @@ BEGIN
       INSERT INTO entries (user_id, version, amount, balance, created_at, kind, operation_id,
                            reference, metadata)
       SELECT p_users[e_slots[x]], e_versions[x], e_amounts[x], e_balances[x],
-             coalesce(e_times[x], v_now), coalesce(e_kinds[x], 'adjustment'), e_ids[x],
+             coalesce(e_times[x], greatest(v_now, u_ahead[e_slots[x]])),
+             coalesce(e_kinds[x], 'adjustment'), e_ids[x],
              p_references[e_ops[x]], p_metadata[e_ops[x]]
         FROM generate_series(1, e) AS x
     )
@@ -310,7 +321,7 @@ BEGIN
        SET balance = u_balances[width_bucket(u.id, p_users)],
            held = u_helds[width_bucket(u.id, p_users)],
            version = u_versions[width_bucket(u.id, p_users)],
-           updated_at = v_now,
+           updated_at = greatest(v_now, u_ahead[width_bucket(u.id, p_users)]),
            next_expiry_at = CASE WHEN holds_changed THEN
              (SELECT min(h.expires_at) FROM holds h WHERE h.user_id = u.id AND h.state = 'open')
              ELSE u.next_expiry_at END

@@ -140,8 +140,33 @@ const keys: Check = {
      ORDER BY 1, 2`,
 };
 
+/**
+ * Times that have not come yet: the clock was ahead once, or is behind now. The user's entries keep
+ * such a time until the clock has come to it, and a key is kept for as much longer.
+ */
+const clock: Check = {
+  name: "clock",
+  sql: `
+    SELECT user_id, version, 'a time not after ' || clock_timestamp() AS expected,
+           what || ' at ' || at AS found
+      FROM (SELECT u.id AS user_id, u.version, 'the last change' AS what,
+                   greatest(u.updated_at, e.created_at) AS at
+              FROM users u
+              LEFT JOIN entries e ON e.user_id = u.id AND e.version = u.version
+             WHERE u.id > $1 AND u.id <= $2
+             UNION ALL
+            SELECT user_id, NULL, 'hold ' || id, greatest(created_at, closed_at)
+              FROM holds WHERE user_id > $1 AND user_id <= $2
+             UNION ALL
+            SELECT CASE WHEN user_id < 1 THEN created_user_id ELSE user_id END, version,
+                   'key ' || key, created_at
+              FROM idempotency_keys WHERE user_id > $1 AND user_id <= $2) t
+     WHERE at > clock_timestamp()
+     ORDER BY user_id, at DESC`,
+};
+
 /** In the order in which they name a user: the first finding about one is the nearest to the cause. */
-export const userChecks: readonly Check[] = [chain, balance, held, holds, keys];
+export const userChecks: readonly Check[] = [chain, balance, held, holds, keys, clock];
 
 /** Nothing is made or lost between users: the entries of a transfer cancel. */
 export const transferCheck: Check = {

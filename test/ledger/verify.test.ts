@@ -6,6 +6,7 @@ import { verify } from "../../src/ledger/verify.ts";
 import {
   betweenCorruptions,
   chainCorruptions,
+  clockCorruptions,
   holdsCorruptions,
   keysCorruptions,
   usersCorruptions,
@@ -55,6 +56,7 @@ describe.each([
   ["holds", holdsCorruptions],
   ["transfers and payments", betweenCorruptions],
   ["idempotency keys", keysCorruptions],
+  ["times", clockCorruptions],
 ])("%s", (_name, corruptions) => {
   test.each(corruptions)("$what", async ({ sql, findings, users: more = 0, entries = 0 }) => {
     onTestFinished(sandbox.restore);

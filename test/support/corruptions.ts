@@ -29,7 +29,7 @@ function append(entries: readonly [amount: number, kind: string, id?: string][])
   const values = entries.map(([amount, kind, id]) => {
     balance += amount;
     version += 1;
-    return `(11, ${version}, ${amount}, ${balance}, '${kind}', ${id ? `'${id}'` : "NULL"}, '2041-01-01Z')`;
+    return `(11, ${version}, ${amount}, ${balance}, '${kind}', ${id ? `'${id}'` : "NULL"}, '2021-01-01Z')`;
   });
   return `INSERT INTO entries (user_id, version, amount, balance, kind, operation_id, created_at)
           VALUES ${values.join(", ")};
@@ -107,15 +107,15 @@ export const chainCorruptions: readonly Corruption[] = [
   },
   {
     what: "an entry that is older than the one before it",
-    sql: "UPDATE entries SET created_at = '2039-12-31Z' WHERE user_id = 11 AND version = 3",
+    sql: "UPDATE entries SET created_at = '2019-12-31Z' WHERE user_id = 11 AND version = 3",
     findings: [
-      find(11, 3, "chain", "a time not before 2040-01-01 00:00:04+00", "2039-12-31 00:00:00+00"),
+      find(11, 3, "chain", "a time not before 2020-01-01 00:00:04+00", "2019-12-31 00:00:00+00"),
     ],
   },
   {
     what: "a version beyond what JavaScript counts",
     sql: `INSERT INTO entries (user_id, version, amount, balance, kind, created_at)
-          VALUES (11, 9223372036854775807, 1, 51, 'adjustment', '2041-01-01Z')`,
+          VALUES (11, 9223372036854775807, 1, 51, 'adjustment', '2021-01-01Z')`,
     findings: [expect.objectContaining({ userId: 11, check: "chain", expected: "version 5" })],
     entries: 1,
   },
@@ -151,7 +151,7 @@ export const usersCorruptions: readonly Corruption[] = [
   ...[5, 900_000_000_000_000, -5, 0].map((id) => ({
     what: `an entry of nobody, ${id}`,
     sql: `INSERT INTO entries (user_id, version, amount, balance, kind, created_at)
-          VALUES (${id}, 1, 5, 5, 'opening', '2040-01-01Z')`,
+          VALUES (${id}, 1, 5, 5, 'opening', '2020-01-01Z')`,
     findings: [find(id, 1, "balance", "a user", "1 entries without one")],
     entries: 1,
   })),
@@ -223,14 +223,14 @@ export const holdsCorruptions: readonly Corruption[] = [
   },
   {
     what: "a hold without entries",
-    sql: `INSERT INTO holds (user_id, id, amount, created_at) VALUES (12, '${ids.open}', 1, '2040-01-01Z');
+    sql: `INSERT INTO holds (user_id, id, amount, created_at) VALUES (12, '${ids.open}', 1, '2020-01-01Z');
           UPDATE users SET held = 1 WHERE id = 12`,
     findings: [find(12, 0, "hold", holdText(ids.open, "open: entries hold -1"), "entries none")],
   },
   {
     what: "a hold that was given back twice",
     sql: `INSERT INTO entries (user_id, version, amount, balance, kind, operation_id, created_at)
-          VALUES (15, 14, 20, 90, 'void', '${ids.voided}', '2041-01-01Z');
+          VALUES (15, 14, 20, 90, 'void', '${ids.voided}', '2021-01-01Z');
           UPDATE users SET balance = 90, version = 14 WHERE id = 15`,
     findings: [
       find(
@@ -246,7 +246,7 @@ export const holdsCorruptions: readonly Corruption[] = [
   {
     what: "a hold that was captured twice",
     sql: `INSERT INTO entries (user_id, version, amount, balance, kind, operation_id, created_at)
-          VALUES (15, 14, -30, 40, 'capture', '${ids.captured}', '2041-01-01Z');
+          VALUES (15, 14, -30, 40, 'capture', '${ids.captured}', '2021-01-01Z');
           UPDATE users SET balance = 40, version = 14 WHERE id = 15`,
     findings: [
       find(
@@ -382,3 +382,27 @@ export const keysCorruptions: readonly Corruption[] = [
     findings: [expect.objectContaining({ userId, version, check: "idempotency-key" })],
   })),
 ];
+
+export const clockCorruptions: readonly Corruption[] = [
+  {
+    what: "a last change that has not come yet",
+    sql: `UPDATE entries SET created_at = '2999-01-01Z' WHERE user_id = 11 AND version = 4;
+          UPDATE users SET updated_at = '2999-01-01Z' WHERE id = 11`,
+    findings: [fromTheFuture(11, 4, "the last change")],
+  },
+  {
+    what: "a hold that has not come yet",
+    sql: `UPDATE holds SET created_at = '2999-01-01Z' WHERE id = '${ids.open}'`,
+    findings: [fromTheFuture(15, null, `hold ${ids.open}`)],
+  },
+  {
+    what: "the key of a creation that has not come yet",
+    sql: "UPDATE idempotency_keys SET created_at = '2999-01-01Z' WHERE key = 'opening'",
+    findings: [fromTheFuture(15, 1, "key opening")],
+  },
+];
+
+function fromTheFuture(userId: number, version: number | null, what: string): Finding {
+  const expected = expect.stringMatching(/^a time not after 20\d\d-/);
+  return find(userId, version, "clock", expected, `${what} at 2999-01-01 00:00:00+00`);
+}

@@ -23,7 +23,7 @@ export const ids = {
 /** User 1 is the migration's. There are 8 idempotency keys. */
 export const healthy = { users: 9, entries: 31 };
 
-const at = (time: string) => ({ now: `2040-01-01T${time}Z`, keyLifetimeSeconds: 1e9 });
+const at = (time: string) => ({ now: `2020-01-01T${time}Z`, keyLifetimeSeconds: 1e9 });
 
 /** @returns the address of a database that nobody is connected to */
 export async function createHealthyLedger(): Promise<string> {
