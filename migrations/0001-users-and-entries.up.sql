@@ -64,7 +64,11 @@ CREATE TRIGGER users_keep_history BEFORE DELETE OR TRUNCATE OR UPDATE OF id ON u
 
 -- A balance is what the user's last entry says, whoever writes it. One statement-level trigger
 -- looks at all changed rows together; a row's last entry is the one with its version and none after.
-CREATE FUNCTION refuse_balance_without_entry() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Its search_path is that of the migration (see begin() of the migrator), as of each function that
+-- names a table: pg_dump restores with none at all, and a caller's may lead to another table.
+CREATE FUNCTION refuse_balance_without_entry() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
 DECLARE
   bad_id bigint;
 BEGIN

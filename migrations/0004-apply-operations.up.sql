@@ -63,6 +63,7 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
+SET search_path FROM CURRENT
 AS $$
 DECLARE
   balance_max CONSTANT bigint := 9007199254740991;
@@ -374,6 +375,7 @@ CREATE FUNCTION apply_adjustment(p_user bigint, p_amount bigint) RETURNS json
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET search_path FROM CURRENT
 AS $$
 DECLARE
   answer json;

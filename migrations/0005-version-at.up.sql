@@ -2,7 +2,9 @@
 -- versions, so bisection finds it with about 20 probes of the primary key in a million entries,
 -- and the hot path pays for no index on time.
 CREATE FUNCTION version_at(p_user_id bigint, p_at timestamptz) RETURNS bigint
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
 DECLARE
   low    bigint := 0;
   high   bigint;

@@ -175,6 +175,10 @@ async function createUmzug(client: pg.Client, files: MigrationFile[]): Promise<U
 async function begin(client: pg.Client, name: string, file: string): Promise<void> {
   try {
     await client.query("BEGIN");
+    // One schema for all that the file makes, and what functions with SET ... FROM CURRENT look into.
+    await client.query(
+      "SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)",
+    );
     await client.query(await readFile(file, "utf8"));
   } catch (error) {
     await client.query("ROLLBACK").catch(() => {});

@@ -76,6 +76,35 @@ describe("the range of a balance", () => {
   });
 });
 
+describe("the tables of the caller's search_path", () => {
+  const change = "UPDATE public.users SET balance = 999, version = 2 WHERE id = 1";
+  const entry =
+    "(user_id, version, amount, balance, kind, created_at) VALUES (1, 2, -9001, 999, 'adjustment', now())";
+
+  test("a balance is matched with the journal under any, also the empty one of pg_restore", async () => {
+    const empty = "SET LOCAL search_path = ''";
+    expect(await refusal(`${empty}; ${change}`)).toBe(noEntry);
+    expect(await refusal(`${empty}; INSERT INTO public.entries ${entry}; ${change}`)).toBe(
+      "allowed",
+    );
+  });
+
+  test("an entry in a temporary table of that name is none", async () => {
+    const temporary = "CREATE TEMP TABLE entries (LIKE public.entries)";
+    expect(await refusal(`${temporary}; INSERT INTO entries ${entry}; ${change}`)).toBe(noEntry);
+  });
+
+  test.each([
+    ["public.apply_adjustment(1, -1) IS NOT NULL", true],
+    ["(public.apply_operations('{1}', '{1}', '{-1}')).refusals::text", "[null]"],
+    ["public.version_at(1, 'infinity')", 1],
+  ])("%s finds them under the empty one", async (call, expected) => {
+    await client.query("BEGIN; SET LOCAL search_path = ''");
+    const { rows } = await client.query(`SELECT ${call} AS answer`);
+    expect(rows).toEqual([{ answer: typeof expected === "number" ? String(expected) : expected }]);
+  });
+});
+
 describe("a balance without its entry", () => {
   test.each([
     ["UPDATE users SET balance = 20000 WHERE id = 1"],

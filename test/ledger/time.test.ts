@@ -51,21 +51,21 @@ async function findings(userId: number): Promise<readonly object[]> {
 
 describe("a user whose last time is in the future", () => {
   const [future, now] = ["2060-01-01T00:00:00Z", "2050-01-01T00:00:00Z"];
-  const after = (seconds: number) => new Date(Date.parse(now) + seconds * 1_000);
+  const later = (seconds: number) => new Date(Date.parse(now) + seconds * 1_000);
 
   test("does not take everybody's keys with it", async () => {
     const [ahead = 0, other = 0] = await open(10, 10);
     await apply([{ user: ahead, amount: 1 }], { now: future });
     const keyed: Step = { user: other, amount: -1, key: "order-17" };
     await apply([keyed], { now });
-    await apply([{ user: ahead, amount: 1, key: "order-18" }], { now: after(1) });
-    const [again] = await applyFully([keyed], { now: after(2) });
+    await apply([{ user: ahead, amount: 1, key: "order-18" }], { now: later(1) });
+    const [again] = await applyFully([keyed], { now: later(2) });
     expect(again).toMatchObject({ replay: true, balance: 9 });
     const kept = await psql<{ at: Date }>(
       databaseUrl,
       "SELECT created_at AS at FROM idempotency_keys WHERE key = 'order-18'",
     );
-    expect(kept).toEqual([{ at: after(1) }]);
+    expect(kept).toEqual([{ at: later(1) }]);
   });
 
   test("has holds that end in order, also when the clock has come to that time", async () => {
@@ -80,13 +80,13 @@ describe("a user whose last time is in the future", () => {
     const [user = 0] = await open(10);
     await apply([{ user, amount: 1 }], { now: future });
     await apply([{ user, kind: "hold", amount: 4, id: uuid(3), lifetime: 2 }], { now });
-    const [before] = await apply([{ user, kind: "touch" }], { now: after(1) });
-    const [due] = await apply([{ user, kind: "touch" }], { now: after(2) });
+    const [before] = await apply([{ user, kind: "touch" }], { now: later(1) });
+    const [due] = await apply([{ user, kind: "touch" }], { now: later(2) });
     expect([before?.balance, due?.balance]).toEqual([7, 11]);
     const ended = await psql(databaseUrl, "SELECT closed_at, expires_at FROM holds WHERE id = $1", [
       uuid(3),
     ]);
-    expect(ended).toEqual([{ closed_at: after(2), expires_at: after(2) }]);
+    expect(ended).toEqual([{ closed_at: later(2), expires_at: later(2) }]);
     // Times of its entries follow versions all the same.
     expect(await findings(user)).toEqual([]);
   });
@@ -103,9 +103,13 @@ test("a plain adjustment alone reads its clock once, so no entry is later than a
     CREATE SEQUENCE slow.readings;
     CREATE FUNCTION slow.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
       $$ SELECT timestamptz '2040-01-01T00:00:59Z' + (nextval('slow.readings') - 1) * interval '2 s' $$;
-    SET search_path = slow, public, pg_catalog`);
+    ALTER FUNCTION apply_adjustment SET search_path = slow, public, pg_catalog;
+    ALTER FUNCTION apply_operations SET search_path = slow, public, pg_catalog`);
   onTestFinished(async () => {
-    await client.query("RESET search_path; DROP SCHEMA slow CASCADE");
+    await client.query(`
+      ALTER FUNCTION apply_adjustment SET search_path = public, pg_temp;
+      ALTER FUNCTION apply_operations SET search_path = public, pg_temp;
+      DROP SCHEMA slow CASCADE`);
   });
   await apply([{ user, amount: -1 }]);
   await apply([{ user, kind: "touch" }], { now: "2040-01-01T00:02:00Z" });
