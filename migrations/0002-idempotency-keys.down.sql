@@ -1,1 +1,2 @@
+DROP FUNCTION creation_scope;
 DROP TABLE idempotency_keys;

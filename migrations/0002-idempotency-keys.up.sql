@@ -1,7 +1,7 @@
 -- What became of each write that carried an Idempotency-Key, stored by the transaction of the write.
 
 CREATE TABLE idempotency_keys (
-  -- The user whose key it is; 0 is the scope of user creation.
+  -- The user whose key it is; for a creation, whose user is not known yet, see creation_scope().
   user_id     bigint NOT NULL,
   -- Compared byte by byte, which is exact, and quicker than by any language's rules.
   key         text COLLATE "C" NOT NULL,
@@ -22,6 +22,11 @@ CREATE TABLE idempotency_keys (
   PRIMARY KEY (user_id, key),
   CONSTRAINT idempotency_keys_key_length CHECK (octet_length(key) BETWEEN 1 AND 255)
 );
+
+-- The scope of a creation's key, from -2^31 to -1: by its hash, so that creations share no hot page.
+CREATE FUNCTION creation_scope(key text) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT AS $$
+  SELECT -1 - ('x' || encode(substr(sha256(convert_to(key, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint % 2147483648
+$$;
 
 -- Finds the keys that are past their time.
 CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);

@@ -19,7 +19,7 @@
 --   p_lifetimes     hold: seconds until it expires
 --   p_if_versions   refuse unless the user's version is this
 --   p_min_balances  refuse if less than this would be left
---   p_keys, p_fingerprints   idempotency, scoped to the user (to 0 for an opening)
+--   p_keys, p_fingerprints   idempotency, scoped to the user (see creation_scope() for an opening)
 --   p_references, p_metadata kept on the entries
 -- p_key_lifetime is for how many seconds keys are kept; a batch with keys removes some that are older.
 -- p_now stands in for the clock.
@@ -149,7 +149,8 @@ BEGIN
         FROM generate_series(1, n) AS x
        CROSS JOIN LATERAL (
          SELECT * FROM idempotency_keys i
-          WHERE i.user_id = CASE WHEN p_kinds[x] = 'opening' THEN 0 ELSE p_users[p_slots[x]] END
+          WHERE i.user_id = CASE WHEN p_kinds[x] = 'opening' THEN creation_scope(p_keys[x])
+                                ELSE p_users[p_slots[x]] END
             AND i.key = p_keys[x]
          OFFSET 0) k
     LOOP
@@ -339,8 +340,9 @@ BEGIN
   IF p_keys IS NOT NULL THEN
     INSERT INTO idempotency_keys (user_id, key, fingerprint, kind, refusal, amount, balance, version,
                                   operation_id, created_user_id, refused_leg, created_at)
-    SELECT CASE WHEN p_kinds[x] = 'opening' THEN 0 ELSE p_users[p_slots[x]] END, p_keys[x],
-           p_fingerprints[x], coalesce(p_kinds[x], 'adjustment'), o_refusals[x],
+    SELECT CASE WHEN p_kinds[x] = 'opening' THEN creation_scope(p_keys[x])
+                ELSE p_users[p_slots[x]] END,
+           p_keys[x], p_fingerprints[x], coalesce(p_kinds[x], 'adjustment'), o_refusals[x],
            coalesce(o_amounts[x], p_amounts[x]), o_balances[x], o_versions[x],
            p_operation_ids[x], o_users[x], o_legs[x], v_now
       FROM generate_series(1, n) AS x
@@ -348,11 +350,13 @@ BEGIN
        AND coalesce(o_refusals[x], '') <> ALL
            ('{USER_NOT_FOUND,RECIPIENT_NOT_FOUND,HOLD_NOT_FOUND,USER_EXISTS}');
     -- Twice as many as came, so that the table shrinks to what it should hold.
-    DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY (
-      SELECT k.ctid FROM idempotency_keys k
+    WITH old AS (
+      SELECT k.user_id, k.key FROM idempotency_keys k
        WHERE k.created_at < v_now - p_key_lifetime * interval '1 second'
        ORDER BY k.created_at LIMIT 2 * n
-         FOR UPDATE SKIP LOCKED));
+         FOR UPDATE SKIP LOCKED
+    )
+    DELETE FROM idempotency_keys k USING old WHERE k.user_id = old.user_id AND k.key = old.key;
   END IF;
 
   refusals := array_to_json(o_refusals);

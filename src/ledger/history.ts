@@ -25,8 +25,8 @@ export async function readHistory(
   const { userId, order, limit, from, to, after } = query;
   try {
     // Times follow versions, so a span of time is a span of versions.
-    const low = from && (await lastVersionBefore(database, userId, from)) + 1;
-    const high = to && (await lastVersionBefore(database, userId, to));
+    const low = from && (await versionAt(database, userId, from, { before: true })) + 1;
+    const high = to && (await versionAt(database, userId, to, { before: true }));
     const version: Record<symbol, number> = {};
     if (low !== undefined) version[Op.gte] = low;
     if (high !== undefined) version[Op.lte] = high;
@@ -47,23 +47,30 @@ export async function readHistory(
 /** The balance right after everything that happened up to and including `at`; 0 before the first entry. */
 export async function balanceAt(database: Database, userId: number, at: Date): Promise<number> {
   try {
-    const [row] = await database.sequelize.query<{ balance: number }>(
-      `SELECT balance
-         FROM entries
-        WHERE user_id = $1 AND version = version_at($1, $2)`,
-      { bind: [userId, at], type: QueryTypes.SELECT },
-    );
-    return row?.balance ?? 0;
+    const version = await versionAt(database, userId, at);
+    const attributes = ["balance"];
+    const row = await database.models.Entry.findOne({
+      attributes,
+      where: { userId, version },
+      raw: true,
+    });
+    return (row as unknown as Entry | null)?.balance ?? 0;
   } catch (error) {
     throw translateError(error);
   }
 }
 
-async function lastVersionBefore(database: Database, userId: number, at: Date): Promise<number> {
+/** The last version stamped with `at` or earlier; with `before`, earlier. 0 before the first. */
+async function versionAt(
+  database: Database,
+  userId: number,
+  at: Date,
+  { before = false } = {},
+): Promise<number> {
   // Times have microseconds; "before" a moment is "at or before" the microsecond before it.
   const [row] = await database.sequelize.query<{ version: number }>(
-    "SELECT version_at($1, $2::timestamptz - interval '1 microsecond') AS version",
-    { bind: [userId, at], type: QueryTypes.SELECT },
+    "SELECT version_at($1, $2::timestamptz - $3 * interval '1 microsecond') AS version",
+    { bind: [userId, at, before ? 1 : 0], type: QueryTypes.SELECT },
   );
   return row?.version ?? 0;
 }

@@ -27,7 +27,7 @@ export function takeBatch(
     const weight = 1 + (operation.legs?.length ?? 0);
     if (size > 0 && size + weight > sizeMax) break;
     if (operation.idempotency) {
-      const scope = operation.kind === "opening" ? 0 : operation.userId;
+      const scope = operation.kind === "opening" ? "creation" : operation.userId;
       const key = `${scope}/${operation.idempotency.key}`;
       if (keys.has(key)) {
         later.push(one);

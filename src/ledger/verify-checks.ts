@@ -124,7 +124,7 @@ const keys: Check = {
            CASE WHEN e.version IS NULL THEN 'no such entry'
                 WHEN e.balance <> k.balance THEN 'balance ' || e.balance
                 ELSE e.entry END AS found
-      FROM (SELECT *, CASE WHEN user_id = 0 THEN created_user_id ELSE user_id END AS of_user,
+      FROM (SELECT *, CASE WHEN user_id < 0 THEN created_user_id ELSE user_id END AS of_user,
                    concat_ws(' ', kind,
                      CASE kind WHEN 'capture' THEN NULL
                                WHEN 'transfer' THEN -amount
@@ -158,7 +158,7 @@ const clock: Check = {
             SELECT user_id, NULL, 'hold ' || id, greatest(created_at, closed_at)
               FROM holds WHERE user_id > $1 AND user_id <= $2
              UNION ALL
-            SELECT CASE WHEN user_id < 1 THEN created_user_id ELSE user_id END, version,
+            SELECT CASE WHEN user_id < 0 THEN created_user_id ELSE user_id END, version,
                    'key ' || key, created_at
               FROM idempotency_keys WHERE user_id > $1 AND user_id <= $2) t
      WHERE at > clock_timestamp()

@@ -374,7 +374,7 @@ export const keysCorruptions: readonly Corruption[] = [
         "the key of an opening that tells another balance",
         15,
         1,
-        key(0, "opening", "balance = 201"),
+        "UPDATE idempotency_keys SET balance = 201 WHERE key = 'opening'",
       ],
     ] as const
   ).map(([what, userId, version, sql]) => ({

@@ -2,6 +2,7 @@
  * The ledger as plain data in memory: what a balance, a hold and a key must become. It is written
  * from the rules, one operation after the other, with nothing of the program in it.
  */
+import { createHash } from "node:crypto";
 export interface ModelUser {
   readonly id: number;
   balance: number;
@@ -93,16 +94,14 @@ export function createModel(): Model {
 }
 
 /** Decides one request as the ledger must, at the clock's time. */
-export function decide(model: Model, ask: Ask, clockMs: number): Verdict {
+export function decide(model: Model, ask: Ask, nowMs: number): Verdict {
   const legs = ask.legs ?? [ask];
   const involved = [...new Set(legs.flatMap(({ userId, to }) => [userId, to ?? userId]))]
     .sort((a, b) => a - b)
     .flatMap((id) => model.users.get(id) ?? []);
-  // Time never goes back for a user.
-  const nowMs = Math.max(clockMs, ...involved.map(({ updatedMs }) => updatedMs));
   for (const user of involved) expire(model, user, nowMs);
 
-  const scope = ask.kind === "opening" ? 0 : ask.userId;
+  const scope = ask.kind === "opening" ? creationScope(ask.key ?? "") : ask.userId;
   const stored = model.keys.find((one) => one.scope === scope && one.key === ask.key);
   const verdict = stored
     ? answerAgain(stored, ask, nowMs)
@@ -120,17 +119,23 @@ export function decide(model: Model, ask: Ask, clockMs: number): Verdict {
   return verdict;
 }
 
-/** What is due goes back, each hold with the time at which it was due. */
+function creationScope(key: string): number {
+  return -1 - (createHash("sha256").update(key).digest().readUInt32BE() % 2 ** 31);
+}
+
+/** What is due goes back, each hold with the time at which it was due, but never before the user's last. */
 function expire(model: Model, user: ModelUser, nowMs: number): void {
   const due = [...model.holds.values()]
     .filter((hold) => hold.userId === user.id && hold.state === "open")
     .filter(({ expiresMs }) => expiresMs !== null && expiresMs <= nowMs)
     .sort((a, b) => (a.expiresMs as number) - (b.expiresMs as number) || (a.id < b.id ? -1 : 1));
+  const lastMs = user.updatedMs;
   for (const hold of due) {
+    const stampMs = Math.max(hold.expiresMs as number, lastMs);
     hold.state = "expired";
     hold.closedMs = hold.expiresMs;
     user.held -= hold.amount;
-    post(model, user, hold.amount, { kind: "expiry", operationId: hold.id }, nowMs, hold.expiresMs);
+    post(model, user, hold.amount, { kind: "expiry", operationId: hold.id }, nowMs, stampMs);
   }
   if (due.length > 0) lookForNextExpiry(model, user);
 }
@@ -266,14 +271,15 @@ function post(
     metadata?: object | undefined;
   },
   nowMs: number,
-  stampMs: number | null = nowMs,
+  stampMs: number | null = null,
 ): void {
   user.balance += amount;
   user.version += 1;
-  user.updatedMs = nowMs;
+  // Time never goes back for a user.
+  user.updatedMs = Math.max(nowMs, user.updatedMs);
   const { kind, operationId, reference = null, metadata = null } = about;
   const { id: userId, balance, version } = user;
-  const createdMs = stampMs ?? nowMs;
+  const createdMs = stampMs ?? user.updatedMs;
   const what = { userId, version, amount, balance, kind, operationId };
   model.entries.push({ ...what, reference, metadata, createdMs });
   model.writes++;
