@@ -23,7 +23,9 @@ export async function findTransfer(database: Database, id: string): Promise<Tran
     const paid = entries.find(({ amount }) => amount < 0);
     const received = entries.find(({ amount }) => amount > 0);
     if (!paid || !received) return null;
-    const { reference, metadata, createdAt } = paid;
+    const { reference, metadata } = paid;
+    // The entry of a user whose time is ahead of the clock is stamped later than the transfer was made.
+    const createdAt = paid.createdAt < received.createdAt ? paid.createdAt : received.createdAt;
     const { userId: from } = paid;
     const { userId: to, amount } = received;
     return { id, from, to, amount, reference, metadata, createdAt };

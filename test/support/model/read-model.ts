@@ -110,7 +110,8 @@ function transfer(model: Model, id: string): ApiAnswer {
   const paid = sides.find(({ amount }) => amount < 0);
   const received = sides.find(({ amount }) => amount > 0);
   if (!paid || !received) return failed(404, "TRANSFER_NOT_FOUND", "Transfer not found");
-  const { createdMs, amount, userId: to } = received;
+  const { amount, userId: to } = received;
+  const createdMs = Math.min(paid.createdMs, received.createdMs);
   const context = contextOf(paid);
   return ok({ id, from: paid.userId, to, amount, ...context, createdAt: iso(createdMs) });
 }
