@@ -23,6 +23,9 @@
 --   p_references, p_metadata kept on the entries
 -- p_key_lifetime is for how many seconds keys are kept; a batch with keys removes some that are older.
 -- p_now stands in for the clock.
+-- p_lock_wait_ms is how long a user that another session has locked is waited for; NULL: lock_timeout. When
+-- it has passed the whole batch fails with 55P03. 0: not at all; operations on such users are then refused with
+-- ACCOUNT_LOCKED, which no key keeps, and all others apply.
 --
 -- Returned as JSON arrays, by operation. An array may end early or be NULL: the rest is null.
 --   refusals  null when applied, otherwise the reason
@@ -31,6 +34,7 @@
 --   refused_legs         for the first of a refused group, which one was refused, from 1
 --   replays   true where the key had the answer; then operation_ids, created_user_ids and
 --             times (ms since 1970) come with it
+--   locked    the ids of users that another session has locked; not by operation
 -- decided_at is the clock, in ms since 1970: the time stamped on the entries, but for those of a user
 -- whose last entry is later than it. A clock that was wrong for a moment leaves such users behind.
 -- Their entries keep that time until the clock has come to it; nobody else's, and no hold's or key's.
@@ -52,9 +56,10 @@ CREATE FUNCTION apply_operations(
   p_metadata      jsonb[] DEFAULT NULL,
   p_key_lifetime  double precision DEFAULT NULL,
   p_now           timestamptz DEFAULT NULL,
+  p_lock_wait_ms  integer DEFAULT NULL,
   OUT refusals json, OUT balances json, OUT versions json, OUT amounts json,
   OUT refused_legs json, OUT replays json, OUT operation_ids json, OUT created_user_ids json,
-  OUT times json, OUT decided_at double precision
+  OUT times json, OUT locked json, OUT decided_at double precision
 )
 LANGUAGE plpgsql
 -- A batch names its rows, so every plan goes by index, also one made while the tables were small,
@@ -74,6 +79,7 @@ DECLARE
   u_ahead timestamptz[];
   u_updated_at timestamptz; u_expiry_at timestamptz;
   v_now timestamptz;
+  u_locked bigint[];
   created integer[] := '{}'::integer[];
   holds_changed boolean := false;
   -- Outcomes by operation. They begin as {NULL} so that an element set later sits at its index,
@@ -97,10 +103,22 @@ DECLARE
   g_e integer; g_balances bigint[]; g_versions bigint[];
 BEGIN
   -- 1. FOR UPDATE waits for whoever is changing these rows and then reads the newest.
-  SELECT array_agg(u.id), array_agg(u.balance), array_agg(u.held), array_agg(u.version),
-         max(u.updated_at), min(u.next_expiry_at)
-    INTO u_ids, u_balances, u_helds, u_versions, u_updated_at, u_expiry_at
-    FROM (SELECT * FROM users WHERE id = ANY (p_users) ORDER BY id FOR UPDATE) u;
+  IF p_lock_wait_ms = 0 THEN
+    SELECT array_agg(u.id), array_agg(u.balance), array_agg(u.held), array_agg(u.version),
+           max(u.updated_at), min(u.next_expiry_at)
+      INTO u_ids, u_balances, u_helds, u_versions, u_updated_at, u_expiry_at
+      FROM (SELECT * FROM users WHERE id = ANY (p_users) ORDER BY id FOR UPDATE SKIP LOCKED) u;
+    SELECT array_agg(u.id), array_to_json(array_agg(u.id)) INTO u_locked, locked
+      FROM users u WHERE u.id = ANY (p_users) AND u.id <> ALL (coalesce(u_ids, '{}'));
+  ELSE
+    IF p_lock_wait_ms IS NOT NULL THEN
+      PERFORM set_config('lock_timeout', p_lock_wait_ms::text, true);
+    END IF;
+    SELECT array_agg(u.id), array_agg(u.balance), array_agg(u.held), array_agg(u.version),
+           max(u.updated_at), min(u.next_expiry_at)
+      INTO u_ids, u_balances, u_helds, u_versions, u_updated_at, u_expiry_at
+      FROM (SELECT * FROM users WHERE id = ANY (p_users) ORDER BY id FOR UPDATE) u;
+  END IF;
   IF u_ids IS DISTINCT FROM p_users THEN
     SELECT array_agg(f.balance ORDER BY x.slot), array_agg(f.held ORDER BY x.slot),
            array_agg(f.version ORDER BY x.slot)
@@ -126,7 +144,7 @@ BEGIN
       SELECT width_bucket(h.user_id, p_users) AS slot, h.user_id, h.id, h.amount,
              greatest(h.expires_at, (SELECT u.updated_at FROM users u WHERE u.id = h.user_id)) AS at
         FROM holds h
-       WHERE h.user_id = ANY (p_users) AND h.state = 'open' AND h.expires_at <= v_now
+       WHERE h.user_id = ANY (u_ids) AND h.state = 'open' AND h.expires_at <= v_now
        ORDER BY h.user_id, h.expires_at, h.id
     LOOP
       UPDATE holds h SET state = 'expired', closed_at = h.expires_at
@@ -140,6 +158,20 @@ BEGIN
       e_amounts[e] := due.amount; e_balances[e] := u_balances[s];
       e_kinds[e] := 'expiry'; e_ids[e] := due.id; e_times[e] := due.at;
     END LOOP;
+  END IF;
+
+  -- Operations on the locked are decided: not now. A group is, when one of its legs is.
+  IF u_locked IS NOT NULL THEN
+    FOR i IN 1..n LOOP
+      IF g IS NULL OR p_groups[i] IS DISTINCT FROM g THEN
+        g := p_groups[i]; op := i;
+      END IF;
+      IF p_users[p_slots[i]] = ANY (u_locked) OR p_users[p_to_slots[i]] = ANY (u_locked) THEN
+        o_known[op] := true;
+        o_refusals[op] := 'ACCOUNT_LOCKED';
+      END IF;
+    END LOOP;
+    g := NULL;
   END IF;
 
   -- 3. Looked up after the lock: a twin in another process has committed, or waits behind us.

@@ -37,8 +37,7 @@ const settings = z.object({
   BALANCECTL_BATCH_SIZE_MAX: wholeNumber(1, 5_000, 500),
   // 20,000: the headline run (10,000 at once) fits twice.
   BALANCECTL_WAITING_MAX: wholeNumber(1, 1_000_000, 20_000),
-  // 4: lanes are filled one after another, so that those which are not needed cost nothing, and
-  // three accounts that somebody else has locked still leave one for everybody.
+  // 4: lanes are filled one after another, so that those which are not needed cost nothing.
   BALANCECTL_LANES: wholeNumber(1, 64, 4),
   BALANCECTL_ALLOWED_HOSTS: z.string().default(""),
   BALANCECTL_READ_CONNECTIONS_MAX: wholeNumber(1, 200, 8),

@@ -16,10 +16,14 @@ export interface Database {
   close(): Promise<void>;
 }
 
-type ConnectionBounds = Pick<
-  Config,
-  "lanes" | "readConnectionsMax" | "lockTimeoutMs" | "statementTimeoutMs"
->;
+/**
+ * How long a batch of several users waits for those that another session has locked, before it passes
+ * them by. Ten times a usual commit, so that two processes with users in common wait for each other;
+ * and two batches in flight that wait for it one after the other are still answered in 100 ms.
+ */
+export const sharedLockWaitMs = 40;
+
+type ConnectionBounds = Pick<Config, "readConnectionsMax" | "lockTimeoutMs" | "statementTimeoutMs">;
 
 /** Opens nothing yet: connections are made when first needed. */
 export function connectDatabase(url: string, bounds: ConnectionBounds): Database {
@@ -44,7 +48,7 @@ export function connectDatabase(url: string, bounds: ConnectionBounds): Database
     connectionString: url,
     // A statement may be sent behind another, which may take all of its time first.
     query_timeout: 2 * bounds.statementTimeoutMs + 5_000,
-    max: bounds.lanes,
+    lock_timeout: Math.min(sharedLockWaitMs, bounds.lockTimeoutMs),
     types: exactTypes,
   });
   return {

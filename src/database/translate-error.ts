@@ -40,6 +40,17 @@ export function failedOnData(error: unknown): boolean {
   return state !== undefined && /^(22|23|40)/.test(state);
 }
 
+/** What is answered for an account that another session has locked. */
+export function accountLocked(): BalancectlError {
+  return new BalancectlError("DATABASE_UNAVAILABLE", unavailable["55P03"]);
+}
+
+/** True when a lock was not to be had in time: nothing was changed. */
+export function lockWaitRanOut(error: unknown): boolean {
+  const state = sqlState(error) ?? sqlState(error instanceof Error ? error.cause : undefined);
+  return state === "55P03";
+}
+
 /**
  * @param sent whether a write had left for the server: if it gave no answer, the outcome is unknown
  * @returns DATABASE_UNAVAILABLE when the server cannot be reached or says "not now", else INTERNAL

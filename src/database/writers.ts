@@ -9,7 +9,7 @@
  */
 import pg from "pg";
 import { queryOneValue, type Statement } from "./one-value-query.ts";
-import { translateError } from "./translate-error.ts";
+import { lockWaitRanOut, translateError } from "./translate-error.ts";
 
 export interface Writer {
   /**
@@ -24,15 +24,20 @@ export interface Writers {
   close(): Promise<void>;
 }
 
-export function createWriters(config: pg.PoolConfig & { max: number }): Writers {
-  const pool = new pg.Pool({ ...config, idleTimeoutMillis: 0, pipeline: true });
+export function createWriters(config: pg.PoolConfig): Writers {
+  // As many as there are lanes: each has one.
+  const pool = new pg.Pool({ ...config, max: Infinity, idleTimeoutMillis: 0, pipeline: true });
   // Unheard, the error of a connection that dies would end the process.
   pool.on("error", () => {});
-  const writers = Array.from({ length: config.max }, () => createWriter(pool));
+  const writers = new Map<number, ReturnType<typeof createWriter>>();
   return {
-    writer: (lane) => writers[lane] as Writer,
+    writer: (lane) => {
+      const writer = writers.get(lane) ?? createWriter(pool);
+      writers.set(lane, writer);
+      return writer;
+    },
     close: async () => {
-      for (const writer of writers) writer.release();
+      for (const writer of writers.values()) writer.release();
       await pool.end();
     },
   };
@@ -79,7 +84,8 @@ function createWriter(pool: pg.Pool): Writer & { release(): void } {
       try {
         return await queryOneValue(connection.client, statement, values);
       } catch (error) {
-        retire(connection);
+        // The server goes on with this session, and with what is behind this statement.
+        if (!lockWaitRanOut(error)) retire(connection);
         throw translateError(error, true);
       } finally {
         connection.pending -= 1;

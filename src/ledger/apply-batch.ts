@@ -6,11 +6,25 @@ import type { Statement } from "../database/one-value-query.ts";
 import type { Writer } from "../database/writers.ts";
 import type { Operation, Outcome, Refusal } from "./operation.ts";
 
+/**
+ * How long a user whom another session has locked is waited for: `sharedLockWaitMs`, so many
+ * milliseconds, or not at all.
+ */
+export type LockWait = "shared" | "none" | number;
+
+export interface Applied {
+  /** By operation; null where nothing was done because a user is locked, and was not waited for. */
+  readonly outcomes: readonly (Outcome | null)[];
+  /** The ids of those users. */
+  readonly locked: readonly number[];
+}
+
 export interface BatchSettings {
   /** How long idempotency keys are kept, in seconds. */
   readonly keyLifetimeSeconds: number;
   /** Stands in for the database's clock; for tests. */
   readonly now: Date | null;
+  readonly lockWait: LockWait;
 }
 
 /**
@@ -21,7 +35,7 @@ export async function applyBatch(
   writer: Writer,
   operations: readonly Operation[],
   settings: BatchSettings,
-): Promise<Outcome[]> {
+): Promise<Applied> {
   const answer =
     (await applyAlone(writer, operations, settings)) ??
     (await writer.query(applyOperations, encode(operations, settings)));
@@ -39,6 +53,7 @@ async function applyAlone(
 ): Promise<string | null> {
   const [only] = operations;
   if (only === undefined || operations.length > 1 || settings.now !== null) return null;
+  if (settings.lockWait !== "shared") return null;
   const { kind, userId, amount, ifVersion, minBalance, idempotency, reference, metadata } = only;
   const more = ifVersion ?? minBalance ?? idempotency ?? reference ?? metadata;
   if (kind !== "adjustment" || more !== undefined) return null;
@@ -59,11 +74,11 @@ const applyOperations: Statement = {
              $1::bigint[], $2::integer[], $3::bigint[], $4::text[], $5::integer[], $6::uuid[],
              $7::integer[], $8::double precision[], $9::bigint[], $10::bigint[],
              $11::text[], $12::text[], $13::text[], $14::jsonb[], $15::double precision,
-             $16::timestamptz) a`,
+             $16::timestamptz, $17::integer) a`,
 };
 
 interface Answer {
-  refusals?: (Refusal | null)[] | null;
+  refusals?: (Refusal | "ACCOUNT_LOCKED" | null)[] | null;
   balances: (number | null)[];
   versions: (number | null)[];
   amounts?: (number | null)[] | null;
@@ -72,6 +87,7 @@ interface Answer {
   operation_ids?: (string | null)[] | null;
   created_user_ids?: (number | null)[] | null;
   times?: (number | null)[] | null;
+  locked?: number[] | null;
   decided_at: number;
 }
 
@@ -97,17 +113,25 @@ function encode(operations: readonly Operation[], settings: BatchSettings): (str
     texts(rows, ({ metadata }) => metadata && JSON.stringify(metadata)),
     String(settings.keyLifetimeSeconds),
     settings.now?.toISOString() ?? null,
+    lockWaitMs(settings.lockWait),
   ];
 }
 
-function decode(operations: readonly Operation[], answer: Answer): Outcome[] {
+function lockWaitMs(lockWait: LockWait): string | null {
+  if (lockWait === "shared") return null;
+  return lockWait === "none" ? "0" : String(lockWait);
+}
+
+function decode(operations: readonly Operation[], answer: Answer): Applied {
   let row = 0;
-  return operations.map((operation) => {
+  const outcomes = operations.map((operation): Outcome | null => {
     const i = row;
     row += 1 + (operation.legs?.length ?? 0);
+    const refusal = answer.refusals?.[i] ?? null;
+    if (refusal === "ACCOUNT_LOCKED") return null;
     const replayed = answer.replays?.[i] === true;
     return {
-      refusal: answer.refusals?.[i] ?? null,
+      refusal,
       balance: answer.balances[i] ?? null,
       version: answer.versions[i] ?? null,
       amount: answer.amounts?.[i] ?? operation.amount,
@@ -119,6 +143,7 @@ function decode(operations: readonly Operation[], answer: Answer): Outcome[] {
       decidedAtMs: answer.times?.[i] ?? answer.decided_at,
     };
   });
+  return { outcomes, locked: answer.locked ?? [] };
 }
 
 function withLegs(operations: readonly Operation[]): Operation[] {

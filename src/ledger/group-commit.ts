@@ -24,18 +24,24 @@
  *   those in the other and those who wait: 64 callers settle at 32 and 32, and while PostgreSQL works
  *   for one half this process serves the other (18,500 requests a second instead of 16,000).
  * - Bounds: two batches in flight a lane, batchSizeMax operations a batch, waitingMax waiting in all
- *   lanes; beyond that OVERLOADED, at once. A lane whose user is locked by another session stalls
- *   until the lock timeout, with those who boarded it before; everybody else takes another lane.
+ *   lanes; beyond that OVERLOADED, at once.
+ * - Locked accounts: a batch waits `sharedLockWaitMs` for users that another session has locked, then runs
+ *   again and passes them by. Their operations wait in lanes apart, as long as the lock timeout allows,;
+ *   for a while so do those that come after them, and where a wait has run out they only look whether the
+ *   lock is gone (locked-accounts.ts). Nobody else waits for it.
  * - A crash loses nothing that was answered. An operation that was in flight is committed or not;
  *   its caller got no answer and can look, or repeat it under its idempotency key.
  * - When the database refuses a whole batch over its data, everything was rolled back, and each
  *   operation is run once more, alone, so that one cannot spoil another's day; behind the batch
  *   that may have left in the meantime.
  */
-import { failedOnData } from "../database/translate-error.ts";
+import { accountLocked, failedOnData, lockWaitRanOut } from "../database/translate-error.ts";
 import { BalancectlError } from "../errors.ts";
+import type { Applied, LockWait } from "./apply-batch.ts";
+import { createLanes, type Lane } from "./lanes.ts";
+import { createLockedAccounts } from "./locked-accounts.ts";
 import type { Operation, Outcome } from "./operation.ts";
-import { takeBatch, type Waiting } from "./take-batch.ts";
+import { takeBatch, type Waiting, weightOf } from "./take-batch.ts";
 
 export interface GroupCommit {
   /** @throws BalancectlError OVERLOADED, and whatever applying the batch throws */
@@ -48,7 +54,14 @@ export interface GroupCommitOptions {
   readonly lanes: number;
   readonly batchSizeMax: number;
   readonly waitingMax: number;
-  readonly apply: (operations: readonly Operation[], lane: number) => Promise<Outcome[]>;
+  /** How long an operation waits for a user that another session has locked. */
+  readonly lockTimeoutMs: number;
+  /** @param lane from 0 to 2 * lanes (lanes.ts) */
+  readonly apply: (
+    operations: readonly Operation[],
+    lane: number,
+    lockWait: LockWait,
+  ) => Promise<Applied>;
   readonly observer?: LedgerObserver | undefined;
 }
 
@@ -58,60 +71,42 @@ export interface LedgerObserver {
   batchFailed?(batch: { lane: number; operations: number; error: BalancectlError }): void;
 }
 
-interface Lane {
-  readonly index: number;
-  waiting: Waiting[];
-  /** Whether a batch leaves at the end of this turn of the event loop. */
-  isBoarding: boolean;
-  /** Batches in flight, and the operations in them. */
-  flights: number;
-  flying: number;
-  /** When PostgreSQL began with the flight that lands next, by performance.now(). */
-  since: number;
-}
-
-/** The lane of a user while anything of theirs is pending. */
-interface Ride {
-  readonly lane: Lane;
-  pending: number;
-}
-
-/**
- * Operations waiting in a lane before another is opened. With 64 callers on 10,000 users 8, 16 and 24
- * cost PostgreSQL 53 to 57 us an operation, 100 costs 38 to 44.
- */
-const room = 100;
-
 /**
  * Batches in flight in a lane. With 64 callers on 10,000 users and the database on the same machine
  * two make 1.3 times the changes of one, with the database 1 ms away 1.4 times; three make no more.
  */
 const flightsMax = 2;
 
-/** A flight longer than this takes no new users: ten times the usual one, and a hundredth of the lock timeout. */
-const stalledAfterMs = 20;
+/** A locked user who is alone in a lane is waited for in PostgreSQL's own queue, in pieces of this. */
+const aloneLockWaitMs = 500;
 
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
-  const { batchSizeMax, waitingMax, apply, observer } = options;
-  const lanes = Array.from({ length: options.lanes }, (_, index): Lane => {
-    return { index, waiting: [], isBoarding: false, flights: 0, flying: 0, since: 0 };
-  });
-  const rides = new Map<number, Ride>();
+  const { batchSizeMax, waitingMax, lockTimeoutMs, apply, observer } = options;
+  const lanes = createLanes(options.lanes);
+  const lockedAccounts = createLockedAccounts();
+  let arrivals = 0;
   let waitingCount = 0;
   let idleListeners: (() => void)[] = [];
 
   function submit(operation: Operation): Promise<Outcome> {
-    const weight = 1 + (operation.legs?.length ?? 0);
+    const weight = weightOf(operation);
     if (waitingCount + weight > waitingMax) {
       return Promise.reject(new BalancectlError("OVERLOADED"));
     }
+    const locked = lockedAccounts.among(operation);
+    if (locked?.isStuck && !lockedAccounts.mayLook(locked.userId)) {
+      return Promise.reject(accountLocked());
+    }
     waitingCount += weight;
-    const lane = boardingLane(operation);
+    const ride = lanes.board(operation, locked);
+    const deadline = performance.now() + (locked?.isStuck ? 0 : lockTimeoutMs);
+    const arrival = arrivals++;
     return new Promise((resolve, reject) => {
-      lane.waiting.push({ operation, resolve, reject });
+      const { lane } = ride;
+      lane.waiting.push({ operation, resolve, reject, ride, arrival, deadline });
       // A burst of thousands is one long turn: what is full leaves while the rest is being read.
       if (lane.waiting.length >= batchSizeMax) takeOff(lane);
-      else if (lane.flights < flightsMax && !lane.isBoarding) board(lane);
+      else board(lane);
     });
   }
 
@@ -120,6 +115,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
    * share the batch, instead of the first leaving alone and the rest waiting for its flush.
    */
   function board(lane: Lane): void {
+    if (lane.flights >= flightsMax || lane.isBoarding) return;
     lane.isBoarding = true;
     setImmediate(() => {
       lane.isBoarding = false;
@@ -129,11 +125,11 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
 
   /** @param landed how many landed just now: they are about to come back */
   function takeOff(lane: Lane, landed = 0): void {
-    while (lane.waiting.length > 0 && lane.flights < flightsMax) {
+    while (lane.waiting.length > 0 && lane.flights < (lane.kind === "shared" ? flightsMax : 1)) {
       if (lane.waiting.length < lane.flying) return;
       const others = lane.flying || landed;
       const half = Math.ceil((others + lane.waiting.length) / 2);
-      const countMax = others === 0 ? batchSizeMax : half;
+      const countMax = others === 0 || lane.kind !== "shared" ? batchSizeMax : half;
       const { batch, rest } = takeBatch(lane.waiting, countMax, batchSizeMax);
       lane.waiting = rest;
       void fly(lane, batch);
@@ -146,69 +142,159 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     if (lane.flights === 0) lane.since = leftAt;
     lane.flights += 1;
     lane.flying += batch.length;
-    const operations = batch.map(({ operation }) => operation);
+    let left: Waiting[];
     try {
-      const outcomes = await apply(operations, lane.index);
-      settle(batch, outcomes);
-      const durationMs = performance.now() - leftAt;
-      tell(() =>
-        observer?.batchCommitted?.({ lane: lane.index, operations: batch.length, durationMs }),
-      );
+      const applied = await apply(operationsOf(batch), lane.index, lockWait(lane, batch));
+      left = settle(lane, batch, applied, leftAt);
     } catch (error) {
-      if (failedOnData(error)) await applyEachAlone(lane, batch);
-      else fail(lane, batch, error);
-    }
-    for (const { operation } of batch) {
-      waitingCount -= 1 + (operation.legs?.length ?? 0);
-      leave(operation);
+      if (lockWaitRanOut(error)) left = await passBy(lane, batch);
+      else if (failedOnData(error)) left = await applyEachAlone(lane, batch);
+      else left = fail(lane, batch, error);
     }
     lane.flights -= 1;
     lane.flying -= batch.length;
     lane.since = performance.now();
+    if (left.length > 0) setApart(left);
     takeOff(lane, batch.length);
     if (busy()) return;
     for (const listener of idleListeners) listener();
     idleListeners = [];
   }
 
-  async function applyEachAlone(lane: Lane, batch: Waiting[]): Promise<void> {
-    for (const one of batch) {
-      try {
-        settle([one], await apply([one.operation], lane.index));
-      } catch (error) {
-        fail(lane, [one], error);
-      }
+  /** Once more, without waiting for anybody. @returns those whose user is locked */
+  async function passBy(lane: Lane, batch: Waiting[]): Promise<Waiting[]> {
+    const leftAt = performance.now();
+    try {
+      return settle(lane, batch, await apply(operationsOf(batch), lane.index, "none"), leftAt);
+    } catch (error) {
+      // No user, but a table is locked, or a new row that another session has not committed.
+      if (lockWaitRanOut(error) || failedOnData(error)) return await applyEachAlone(lane, batch);
+      return fail(lane, batch, error);
     }
   }
 
-  function fail(lane: Lane, batch: Waiting[], error: unknown): void {
+  async function applyEachAlone(lane: Lane, batch: Waiting[]): Promise<Waiting[]> {
+    const left: Waiting[] = [];
+    let anyRanOut = false;
+    for (const one of batch) {
+      const leftAt = performance.now();
+      // Where a table is locked, a batch of hundreds does not wait hundreds of times.
+      if (anyRanOut && one.deadline <= leftAt) {
+        fail(lane, [one], accountLocked());
+        continue;
+      }
+      try {
+        const applied = await apply([one.operation], lane.index, "shared");
+        left.push(...settle(lane, [one], applied, leftAt));
+      } catch (error) {
+        if (!lockWaitRanOut(error)) {
+          fail(lane, [one], error);
+          continue;
+        }
+        anyRanOut = true;
+        left.push(...keepWaiting(lane, [one], [one.operation.userId]));
+      }
+    }
+    return left;
+  }
+
+  /** @returns those whose user is locked and who may go on waiting */
+  function settle(
+    lane: Lane,
+    batch: Waiting[],
+    { outcomes, locked }: Applied,
+    leftAt: number,
+  ): Waiting[] {
+    const passedBy: Waiting[] = [];
+    batch.forEach((one, index) => {
+      const outcome = outcomes[index];
+      if (outcome === null) {
+        passedBy.push(one);
+        return;
+      }
+      leave(one);
+      if (lane.kind !== "shared") lockedAccounts.applied(one.ride.userId);
+      if (outcome) one.resolve(outcome);
+      else one.reject(new BalancectlError("INTERNAL", "The batch came back without this outcome"));
+    });
+    const operations = batch.length - passedBy.length;
+    const durationMs = performance.now() - leftAt;
+    tell(() => observer?.batchCommitted?.({ lane: lane.index, operations, durationMs }));
+    return passedBy.length === 0 ? passedBy : keepWaiting(lane, passedBy, locked);
+  }
+
+  /** @returns those that may go on waiting */
+  function keepWaiting(lane: Lane, batch: Waiting[], userIds: readonly number[]): Waiting[] {
+    lockedAccounts.found(userIds);
+    const now = performance.now();
+    const lockedOf = ({ operation }: Waiting) => lockedAccounts.among(operation);
+    for (const one of batch) {
+      const locked = one.deadline <= now ? lockedOf(one) : undefined;
+      if (locked) lockedAccounts.ranOut(locked.userId);
+    }
+    // Where one has waited long enough, nobody else need.
+    const over = batch.filter((one) => one.deadline <= now || lockedOf(one)?.isStuck);
+    // That an account is stuck is told when a wait has run out, not each time that somebody asks.
+    if (lane.kind === "asking") refuse(over, accountLocked());
+    else if (over.length > 0) fail(lane, over, accountLocked());
+    return batch.filter((one) => !over.includes(one));
+  }
+
+  /** To the lanes for the locked, with all that wait for the same users in other lanes, in their order. */
+  function setApart(left: readonly Waiting[]): void {
+    const moving = new Set(left);
+    for (const lane of lanes.all) {
+      if (lane.kind !== "shared" || lane.waiting.length === 0) continue;
+      const stay = lane.waiting.filter((one) => !lockedAccounts.among(one.operation));
+      if (stay.length === lane.waiting.length) continue;
+      for (const one of lane.waiting) if (!stay.includes(one)) moving.add(one);
+      lane.waiting = stay;
+    }
+    const entered = new Set<Lane>();
+    for (const one of moving) {
+      lanes.leave(one.ride);
+      one.ride = lanes.board(one.operation, lockedAccounts.among(one.operation));
+      one.ride.lane.waiting.push(one);
+      entered.add(one.ride.lane);
+    }
+    for (const lane of entered) {
+      lane.waiting.sort((a, b) => a.arrival - b.arrival);
+      board(lane);
+    }
+  }
+
+  function lockWait({ kind }: Lane, batch: readonly Waiting[]): LockWait {
+    if (kind === "shared") return "shared";
+    if (kind === "asking") return "none";
+    if (batch.every(({ operation }) => lockedAccounts.among(operation)?.isStuck)) return "none";
+    const userId = batch[0]?.ride.userId;
+    if (batch.some(({ ride }) => ride.userId !== userId)) return "shared";
+    const lastMs = Math.max(...batch.map(({ deadline }) => deadline)) - performance.now();
+    return Math.ceil(Math.min(aloneLockWaitMs, Math.max(lastMs, 1)));
+  }
+
+  function fail(lane: Lane, batch: Waiting[], error: unknown): [] {
     if (error instanceof BalancectlError) {
       tell(() => observer?.batchFailed?.({ lane: lane.index, operations: batch.length, error }));
     }
-    for (const { reject } of batch) reject(error);
+    return refuse(batch, error);
+  }
+
+  function refuse(batch: Waiting[], error: unknown): [] {
+    for (const one of batch) {
+      leave(one);
+      one.reject(error);
+    }
+    return [];
+  }
+
+  function leave({ operation, ride }: Waiting): void {
+    waitingCount -= weightOf(operation);
+    lanes.leave(ride);
   }
 
   function busy(): boolean {
-    return lanes.some(({ flights, waiting }) => flights > 0 || waiting.length > 0);
-  }
-
-  function boardingLane(operation: Operation): Lane {
-    const id = rider(operation);
-    const ride = rides.get(id);
-    if (ride) {
-      ride.pending += 1;
-      return ride.lane;
-    }
-    const lane = laneWithRoom(lanes);
-    rides.set(id, { lane, pending: 1 });
-    return lane;
-  }
-
-  function leave(operation: Operation): void {
-    const id = rider(operation);
-    const ride = rides.get(id) as Ride;
-    ride.pending -= 1;
-    if (ride.pending === 0) rides.delete(id);
+    return lanes.all.some(({ flights, waiting }) => flights > 0 || waiting.length > 0);
   }
 
   return {
@@ -218,24 +304,8 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   };
 }
 
-/** A transfer rides with the lower id, so that a pair that pays both ways shares one lane. */
-function rider({ userId, toUserId }: Operation): number {
-  return toUserId === undefined ? userId : Math.min(userId, toUserId);
-}
-
-/** The first with room; without one, the emptiest of those that move, or of all. */
-function laneWithRoom(lanes: readonly Lane[]): Lane {
-  let best: Lane | undefined;
-  for (const lane of lanes) {
-    if (lane.flights > 0 && performance.now() - lane.since > stalledAfterMs) continue;
-    if (lane.waiting.length < room) return lane;
-    if (best === undefined || lane.waiting.length < best.waiting.length) best = lane;
-  }
-  return best ?? emptiest(lanes);
-}
-
-function emptiest(lanes: readonly Lane[]): Lane {
-  return lanes.reduce((a, b) => (b.waiting.length < a.waiting.length ? b : a));
+function operationsOf(batch: readonly Waiting[]): Operation[] {
+  return batch.map(({ operation }) => operation);
 }
 
 /** An observer that fails must not stop a lane: its operations would never be answered. */
@@ -245,12 +315,4 @@ function tell(observe: () => void): void {
   } catch {
     // Nothing to tell it to.
   }
-}
-
-function settle(batch: Waiting[], outcomes: Outcome[]): void {
-  batch.forEach(({ resolve, reject }, index) => {
-    const outcome = outcomes[index];
-    if (outcome) resolve(outcome);
-    else reject(new BalancectlError("INTERNAL", "The batch came back without this outcome"));
-  });
 }

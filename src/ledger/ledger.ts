@@ -31,7 +31,10 @@ export interface OpenUserRequest {
 }
 
 export interface LedgerOptions {
-  readonly bounds: Pick<Config, "lanes" | "batchSizeMax" | "waitingMax" | "idempotencyDays">;
+  readonly bounds: Pick<
+    Config,
+    "lanes" | "batchSizeMax" | "waitingMax" | "lockTimeoutMs" | "idempotencyDays"
+  >;
   readonly observer?: LedgerObserver | undefined;
   /** Stands in for the database's clock; for tests. */
   readonly now?: (() => Date) | undefined;
@@ -43,8 +46,8 @@ export function createLedger(database: Database, options: LedgerOptions): Ledger
   const commit = createGroupCommit({
     ...options.bounds,
     observer: options.observer,
-    apply: (operations, lane) =>
-      applyBatch(database.writer(lane), operations, { keyLifetimeSeconds, now: now() }),
+    apply: (operations, lane, lockWait) =>
+      applyBatch(database.writer(lane), operations, { keyLifetimeSeconds, now: now(), lockWait }),
   });
 
   async function openUser(

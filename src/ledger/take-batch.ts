@@ -1,10 +1,21 @@
 /** Which of those that wait share the next batch. */
+import type { Ride } from "./lanes.ts";
 import type { Operation, Outcome } from "./operation.ts";
 
 export interface Waiting {
   readonly operation: Operation;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: unknown) => void;
+  ride: Ride;
+  /** A number that grows: who came first. */
+  readonly arrival: number;
+  /** Until when, by performance.now(), it waits for a user that another session has locked. */
+  readonly deadline: number;
+}
+
+/** How much of a batch, and of the room for those that wait, an operation takes. */
+export function weightOf({ legs }: Operation): number {
+  return 1 + (legs?.length ?? 0);
 }
 
 /**
@@ -24,7 +35,7 @@ export function takeBatch(
   for (; next < waiting.length && batch.length < countMax; next++) {
     const one = waiting[next] as Waiting;
     const { operation } = one;
-    const weight = 1 + (operation.legs?.length ?? 0);
+    const weight = weightOf(operation);
     if (size > 0 && size + weight > sizeMax) break;
     if (operation.idempotency) {
       const scope = operation.kind === "opening" ? "creation" : operation.userId;

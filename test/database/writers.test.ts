@@ -12,16 +12,18 @@ await psql(
   databaseUrl,
   `CREATE TABLE seen (nr bigint);
    CREATE FUNCTION saw(nr bigint) RETURNS int LANGUAGE sql AS
-     'INSERT INTO seen VALUES (nr); SELECT pg_backend_pid()'`,
+     'INSERT INTO seen VALUES (nr); SELECT pg_backend_pid()';
+   CREATE FUNCTION lock_user(id bigint) RETURNS void LANGUAGE plpgsql SET lock_timeout = 0 AS
+     'BEGIN PERFORM FROM users WHERE users.id = lock_user.id FOR UPDATE; END'`,
 );
 beforeEach(() => psql(databaseUrl, "TRUNCATE seen"));
 
 const saw = { name: "saw", text: "SELECT saw($1::bigint)" };
 const divide = { name: "divide", text: "SELECT 1 / $1::bigint" };
-const lock = { name: "lock", text: "SELECT id FROM users WHERE id = $1::bigint FOR UPDATE" };
+const lock = { name: "lock", text: "SELECT lock_user($1::bigint)" };
 
-function open(url: string, lanes = 2): (lane: number) => Writer {
-  const database = connectDatabase(url, { ...testBounds, lanes });
+function open(url: string): (lane: number) => Writer {
+  const database = connectDatabase(url, testBounds);
   afterFile(() => database.close());
   return database.writer;
 }

@@ -41,6 +41,7 @@ export interface FullyDecided extends Decided {
 export interface ApplySettings {
   readonly now?: Date | string;
   readonly keyLifetimeSeconds?: number;
+  readonly lockWaitMs?: number;
 }
 
 export interface ApplyFunction {
@@ -83,9 +84,12 @@ const call = `
            p_users => $1, p_slots => $2, p_amounts => $3, p_kinds => $4, p_to_slots => $5,
            p_operation_ids => $6, p_groups => $7, p_lifetimes => $8, p_if_versions => $9,
            p_min_balances => $10, p_keys => $11, p_fingerprints => $12, p_references => $13,
-           p_metadata => $14, p_key_lifetime => $15, p_now => $16)`;
+           p_metadata => $14, p_key_lifetime => $15, p_now => $16, p_lock_wait_ms => $17)`;
 
-function encode(steps: readonly Step[], { now, keyLifetimeSeconds = 3_600 }: ApplySettings) {
+function encode(
+  steps: readonly Step[],
+  { now, keyLifetimeSeconds = 3_600, lockWaitMs }: ApplySettings,
+) {
   const mentioned = steps.flatMap(({ user, to }) => (to === undefined ? [user] : [user, to]));
   const users = [...new Set(mentioned)].sort((a, b) => a - b);
   const slot = (id: number | undefined) => (id === undefined ? null : users.indexOf(id) + 1);
@@ -110,6 +114,7 @@ function encode(steps: readonly Step[], { now, keyLifetimeSeconds = 3_600 }: App
     column(({ metadata }) => metadata && JSON.stringify(metadata)),
     keyLifetimeSeconds,
     now ?? null,
+    lockWaitMs ?? null,
   ];
 }
 
