@@ -19,11 +19,6 @@ process.on("message", (message) => {
   if (message === "stop") stopping.abort(new Error("stopped by the parent process"));
 });
 process.on("disconnect", () => stopping.abort(new Error("the parent process is gone")));
-// A reader that has seen enough, like head, is no error.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === "EPIPE" ? 0 : 1);
-});
-
 try {
   process.loadEnvFile();
 } catch (error) {
@@ -42,5 +37,5 @@ process.exitCode = await run({
   nodePath: process.execPath,
   script: fileURLToPath(import.meta.url),
 });
-// What was cut off, or a channel to a parent, would keep the process alive.
+// Everything has been said and taken. A channel to a parent would keep the process alive.
 process.exit();

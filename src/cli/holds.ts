@@ -9,7 +9,8 @@ import {
   voidHold as voidOperation,
 } from "../ledger/request.ts";
 import type { Context } from "./context.ts";
-import { grouped, table } from "./output.ts";
+import { pagesOf, printListing } from "./listing.ts";
+import { grouped } from "./output.ts";
 import { withLedger } from "./with-ledger.ts";
 import { type WriteFlags, writeOptions } from "./write-options.ts";
 
@@ -93,28 +94,32 @@ export async function holds(
   userId: number,
   { limit }: { limit: number },
 ): Promise<void> {
-  const { output } = context;
-  const found = await withLedger(context, async (ledger) => {
+  const { output, stopping } = context;
+  const last = await withLedger(context, async (ledger) => {
     // Also gives back what is due.
     if ((await ledger.findUser(userId)) === null) {
       throw new BalancectlError("USER_NOT_FOUND", `User ${userId} not found`);
     }
-    return await listHolds(ledger.database, userId, { open: true, before: null }, limit + 1);
+    const pages = pagesOf<Hold>(limit, async (after, count) => {
+      stopping.throwIfAborted();
+      const open = after === undefined || after.state === "open";
+      const position = { open, before: after?.id ?? null };
+      return await listHolds(ledger.database, userId, position, count);
+    });
+    return await printListing(output, pages, {
+      ...{ name: "holds", view: holdView, rest: (hold) => ({ more: hold !== undefined }) },
+      head: ["hold", "state", "amount", "captured", "created", "expires"],
+      ...{ row: holdRow, right: [2, 3], none: `No holds of user ${userId}` },
+    });
   });
-  const page = found.slice(0, limit);
-  const more = found.length > limit;
-  output.result({ success: true, data: { holds: page.map(holdView), more } }, () =>
-    page.length === 0 ? `No holds of user ${userId}` : holdsTable(page),
-  );
-  if (more) output.note("There are more: --limit says how many are shown");
+  if (last !== undefined) output.note("There are more: --limit says how many are shown");
 }
 
-function holdsTable(page: readonly Hold[]): string {
-  const rows = page.map(({ id, state, amount, captured, createdAt, expiresAt }) => [
+function holdRow({ id, state, amount, captured, createdAt, expiresAt }: Hold): string[] {
+  return [
     ...[id, state, grouped(amount), captured === null ? "" : grouped(captured)],
     ...[createdAt.toISOString(), expiresAt?.toISOString() ?? "never"],
-  ]);
-  return table([["hold", "state", "amount", "captured", "created", "expires"], ...rows], [2, 3]);
+  ];
 }
 
 async function applied(context: Context, operation: Operation): Promise<Outcome> {

@@ -12,13 +12,21 @@ export interface Output {
   readonly columns: number;
   /** The result: one JSON document with --json, else the text. */
   result(data: unknown, text: () => string): void;
-  /** A line of a result that comes in many lines. */
+  /** A line of a result that comes in many lines. Rejects when stdout is lost or a stop is asked. */
   line(text: string): Promise<void>;
+  /** With --json: a list too long for memory, as one document. It stays one if it fails midway. */
+  list(name: string): ListWriter;
   /** Says on stderr what is being done now. */
   progress(text: string): Progress;
   /** A remark on stderr; not with --json. */
   note(text: string): void;
   failure(error: BalancectlError): void;
+}
+
+export interface ListWriter {
+  item(data: unknown): Promise<void>;
+  /** @param rest what stands beside the list */
+  end(rest: object): Promise<void>;
 }
 
 export interface Progress {
@@ -33,8 +41,19 @@ export interface Streams {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-export function createOutput({ stdout, stderr, env }: Streams, json: boolean): Output {
+/** @param stopping aborted when nobody waits for a list's next line any more */
+export function createOutput(
+  { stdout, stderr, env }: Streams,
+  json: boolean,
+  stopping: AbortSignal,
+): Output {
   const plain = Boolean(env["NO_COLOR"]) || env["TERM"] === "dumb";
+  // A terminal of no columns (expect, docker run -dt) has no line to redraw, a CI's log no screen.
+  const redrawn = stderr.isTTY && stderr.columns > 0 && !plain && !isCi(env) && !json;
+  const write = async (text: string) => {
+    if (!stdout.write(text)) await drained(stdout, stopping);
+  };
+  let list: (ListWriter & { isOpen: boolean }) | undefined;
   const paint = new Chalk(plain || !stdout.isTTY ? { level: 0 } : {});
   const paintError = new Chalk(plain || !stderr.isTTY ? { level: 0 } : {});
   return {
@@ -44,12 +63,13 @@ export function createOutput({ stdout, stderr, env }: Streams, json: boolean): O
     result: (data, text) => {
       stdout.write(`${json ? JSON.stringify(data) : text()}\n`);
     },
-    line: async (text) => {
-      if (stdout.write(`${text}\n`)) return;
-      await new Promise((resolve) => stdout.once("drain", resolve));
+    line: (text) => write(`${text}\n`),
+    list: (name) => {
+      list = startList(name, write);
+      return list;
     },
     progress: (text) => {
-      if (stderr.isTTY && !plain) return startSpinner(stderr, text);
+      if (redrawn) return startSpinner(stderr, text);
       return json ? silent : startLines(stderr, text);
     },
     note: (text) => {
@@ -58,7 +78,8 @@ export function createOutput({ stdout, stderr, env }: Streams, json: boolean): O
     failure: (error) => {
       if (json) {
         const { code, message } = error;
-        stdout.write(`${JSON.stringify({ success: false, error: { code, message } })}\n`);
+        const told = JSON.stringify({ success: false, error: { code, message } });
+        stdout.write(list?.isOpen ? `]},${told.slice(1)}\n` : `${told}\n`);
       } else {
         const [first, ...rest] = error.message.split("\n");
         stderr.write(`${paintError.red("balancectl:")} ${first}\n`);
@@ -69,21 +90,29 @@ export function createOutput({ stdout, stderr, env }: Streams, json: boolean): O
 }
 
 /** Rows as aligned columns, two blanks apart. `right` names the columns that hold numbers. */
-export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => visibleLength(row[column] ?? ""))),
-  );
+export function table(
+  rows: readonly (readonly string[])[],
+  right: readonly number[] = [],
+  widths: readonly number[] = columnWidths(rows),
+): string {
   return rows
     .map((row) =>
       row
         .map((cell, column) => {
-          const blanks = " ".repeat((widths[column] ?? 0) - visibleLength(cell));
+          const blanks = " ".repeat(Math.max(0, (widths[column] ?? 0) - visibleLength(cell)));
           return right.includes(column) ? blanks + cell : cell + blanks;
         })
         .join("  ")
         .trimEnd(),
     )
     .join("\n");
+}
+
+/** What each column of a table needs, in characters. */
+export function columnWidths(rows: readonly (readonly string[])[]): number[] {
+  return (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => visibleLength(row[column] ?? ""))),
+  );
 }
 
 export const exitCodeOf: Readonly<Record<ErrorCode, 1 | 2 | 3>> = {
@@ -134,6 +163,48 @@ function visibleLength(text: string): number {
   return [...text.replace(/\x1b\[[0-9;]*m/g, "")].length;
 }
 
+/** The parts of a document; "success" comes last: only then is it known. */
+function startList(
+  name: string,
+  write: (text: string) => Promise<void>,
+): ListWriter & { isOpen: boolean } {
+  let before = `{"data":{${JSON.stringify(name)}:[`;
+  const list = {
+    isOpen: false,
+    item: async (data: unknown) => {
+      const text = before + JSON.stringify(data);
+      before = ",";
+      list.isOpen = true;
+      await write(text);
+    },
+    end: async (rest: object) => {
+      list.isOpen = false;
+      const head = before === "," ? "" : before;
+      await write(`${head}],${JSON.stringify(rest).slice(1)},"success":true}\n`);
+    },
+  };
+  return list;
+}
+
+function isCi(env: Streams["env"]): boolean {
+  return !["", "0", "false"].includes(env["CI"] ?? "");
+}
+
+/** Waits for a slow reader, unless it is lost or the process is asked to stop. */
+function drained(stdout: NodeJS.WriteStream, stopping: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const over = () => {
+      stdout.off("drain", over);
+      stopping.removeEventListener("abort", over);
+      if (stopping.aborted) reject(stopping.reason);
+      else resolve();
+    };
+    if (stopping.aborted) return over();
+    stdout.on("drain", over);
+    stopping.addEventListener("abort", over);
+  });
+}
+
 const silent: Progress = { update: () => {}, end: () => {} };
 
 /** Where nothing can be redrawn, each new text is a line; updates of the same step stay silent. */
@@ -151,14 +222,18 @@ function startLines(stderr: NodeJS.WriteStream, text: string): Progress {
 function startSpinner(stderr: NodeJS.WriteStream, text: string): Progress {
   let current = text;
   let ended = false;
-  let spinner: { text: string; stop(): unknown } | undefined;
+  let spinner: { text: string; start(): unknown; stop(): unknown } | undefined;
+  // Ours comes before ora's next frame, which would clear infinitely many lines.
+  const stopWithoutWidth = () => stderr.columns > 0 || spinner?.stop();
+  stderr.on("resize", stopWithoutWidth);
   const clear = () => stderr.write("\r\x1b[K");
   stderr.write(`- ${text}`);
   import("ora").then(
     ({ default: ora }) => {
-      if (ended) return;
+      if (ended || !(stderr.columns > 0)) return;
       clear();
-      spinner = ora({ text: current, stream: stderr, discardStdin: false }).start();
+      spinner = ora({ text: current, stream: stderr, discardStdin: false, isEnabled: true });
+      spinner.start();
     },
     () => {},
   );
@@ -169,6 +244,7 @@ function startSpinner(stderr: NodeJS.WriteStream, text: string): Progress {
     },
     end: (last) => {
       ended = true;
+      stderr.off("resize", stopWithoutWidth);
       if (spinner) spinner.stop();
       else clear();
       if (last !== undefined) stderr.write(`${last}\n`);

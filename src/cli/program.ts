@@ -5,6 +5,7 @@ import { packageVersion } from "../package-root.ts";
 import { addLedgerCommands } from "./commands-ledger.ts";
 import { addServiceCommands } from "./commands-service.ts";
 import type { Context, Process } from "./context.ts";
+import { watchDelivery } from "./delivery.ts";
 import { createOutput, exitCodeOf, type Output } from "./output.ts";
 
 /** Makes a command with the things that all have: --json, and examples at the end of its help. */
@@ -17,8 +18,24 @@ export type AddCommand = (
 ) => Command;
 
 /** Runs the command that argv names. @returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 refused */
-export async function run(process: Process): Promise<number> {
-  const output = createOutput(process, process.argv.includes("--json"));
+export async function run(asked: Process): Promise<number> {
+  const delivery = watchDelivery(asked);
+  // Without stdout there is nothing left to do but to close everything in order.
+  const stopping = AbortSignal.any([asked.stopping, delivery.lost]);
+  const process = { ...asked, stopping };
+  const output = createOutput(process, process.argv.includes("--json"), stopping);
+  const exitCode = await runCommand(process, output);
+  await delivery.settled(asked.stopping);
+  const { aborted, reason } = delivery.lost;
+  // A reader that has seen enough, like head, is no error; a verdict stays what it is.
+  if (!aborted || isClosedPipe(reason)) return exitCode;
+  const done = exitCode === 0 ? "; the command itself succeeded" : "";
+  asked.stderr.write(`balancectl: The output could not be written (${reason.message})${done}\n`);
+  await delivery.settled(asked.stopping);
+  return exitCode || 1;
+}
+
+async function runCommand(process: Process, output: Output): Promise<number> {
   const context: Context = {
     ...process,
     output,
@@ -87,11 +104,15 @@ function explain(thrown: unknown, { stopping, stderr, env }: Process, output: Ou
     }
     return 2;
   }
-  if (stopping.aborted && thrown === stopping.reason) return 1;
+  if (stopping.aborted && thrown === stopping.reason) return isClosedPipe(thrown) ? 0 : 1;
   const error = asBalancectlError(thrown);
   output.failure(withCause(error));
   if (env["LOG_LEVEL"] === "debug") stderr.write(`${stackOf(error)}\n`);
   return exitCodeOf[error.code];
+}
+
+function isClosedPipe(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EPIPE";
 }
 
 /** Over HTTP a cause is kept back; on the command line it is for whom it concerns. */

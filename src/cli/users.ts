@@ -3,6 +3,7 @@ import type { User } from "../ledger/ledger.ts";
 import { refusalError } from "../ledger/refusal.ts";
 import { opening } from "../ledger/request.ts";
 import type { Context } from "./context.ts";
+import { pagesOf, printListing } from "./listing.ts";
 import { grouped, table } from "./output.ts";
 import { withLedger } from "./with-ledger.ts";
 import { type WriteFlags, writeOptions } from "./write-options.ts";
@@ -31,32 +32,34 @@ export interface ListFlags {
 }
 
 export async function listUsers(context: Context, { limit, after }: ListFlags): Promise<void> {
-  const { output } = context;
-  const found = await withLedger(context, (ledger) => ledger.listUsers(after, limit + 1));
-  const users = found.slice(0, limit);
-  const next = found.length > limit ? users.at(-1)?.id : undefined;
-  output.result({ success: true, data: { users: users.map(userView), next: next ?? null } }, () =>
-    users.length === 0 ? `No users beyond ${after}` : usersTable(users),
-  );
-  if (next !== undefined) output.note(`More: --after ${next}`);
+  const { output, stopping } = context;
+  const last = await withLedger(context, (ledger) => {
+    const pages = pagesOf<User>(limit, async (user, count) => {
+      stopping.throwIfAborted();
+      return await ledger.listUsers(user?.id ?? after, count);
+    });
+    return printListing(output, pages, {
+      ...{ name: "users", view: userView, rest: (user) => ({ next: user?.id ?? null }) },
+      ...{ head: userHead, row: userRow, right: userNumbers, none: `No users beyond ${after}` },
+    });
+  });
+  if (last !== undefined) output.note(`More: --after ${last.id}`);
 }
 
 export async function showUser(context: Context, userId: number): Promise<void> {
   const { output } = context;
   const user = await withLedger(context, (ledger) => ledger.findUser(userId));
   if (user === null) throw new BalancectlError("USER_NOT_FOUND", `User ${userId} not found`);
-  output.result({ success: true, data: userView(user) }, () => usersTable([user]));
+  output.result({ success: true, data: userView(user) }, () =>
+    table([userHead, userRow(user)], userNumbers),
+  );
 }
 
-function usersTable(users: readonly User[]): string {
-  const rows = users.map(({ id, balance, held, version, updatedAt }) => [
-    String(id),
-    grouped(balance),
-    grouped(held),
-    grouped(version),
-    updatedAt.toISOString(),
-  ]);
-  return table([["user", "balance", "held", "entries", "last change"], ...rows], [0, 1, 2, 3]);
+const userHead = ["user", "balance", "held", "entries", "last change"];
+const userNumbers = [0, 1, 2, 3];
+
+function userRow({ id, balance, held, version, updatedAt }: User): string[] {
+  return [String(id), grouped(balance), grouped(held), grouped(version), updatedAt.toISOString()];
 }
 
 function userView({ id, balance, held, version, createdAt, updatedAt }: User): object {

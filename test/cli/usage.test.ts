@@ -256,7 +256,8 @@ describe("colours", () => {
     const written: string[] = [];
     const stream = { isTTY: true, write: (text: string) => written.push(text) };
     const terminal = stream as unknown as NodeJS.WriteStream;
-    const output = createOutput({ stdout: terminal, stderr: terminal, env }, false);
+    const { signal } = new AbortController();
+    const output = createOutput({ stdout: terminal, stderr: terminal, env }, false, signal);
     output.note("a remark");
     output.progress("working").end("done");
     output.result({}, () => output.paint.red("red"));

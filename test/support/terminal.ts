@@ -1,0 +1,42 @@
+/** A pseudo-terminal, by util-linux's script(1). */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { afterFile } from "./cleanup.ts";
+
+export const hasTerminal =
+  spawnSync("script", ["--version"]).stdout?.includes("util-linux") ?? false;
+
+export interface Terminal {
+  /** Everything that was written to it. */
+  seen(): string;
+  /** Resolves when the text is among it; rejects when the command has ended without it. */
+  shows(text: string): Promise<void>;
+  type(text: string): void;
+  readonly exitCode: Promise<number | null>;
+}
+
+/** Runs a line of sh on a terminal of its own, at first without columns. Ended after the file. */
+export function openTerminal(line: string, env: Readonly<Record<string, string>>): Terminal {
+  const child = spawn("script", ["-qec", line, "/dev/null"], {
+    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], TERM: "xterm", ...env },
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  let seen = "";
+  child.stdout.setEncoding("utf8").on("data", (text) => {
+    seen += text;
+  });
+  const ended = once(child, "close");
+  afterFile(() => child.kill("SIGKILL"));
+  return {
+    seen: () => seen,
+    shows: async (text) => {
+      while (!seen.includes(text)) {
+        const next = await Promise.race([once(child.stdout, "data"), ended.then(() => null)]);
+        if (next === null && !seen.includes(text))
+          throw new Error(`it never showed ${text}: ${seen}`);
+      }
+    },
+    type: (text) => child.stdin.write(text),
+    exitCode: ended.then(([code]) => code),
+  };
+}
