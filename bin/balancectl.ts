@@ -31,6 +31,7 @@ try {
 process.exitCode = await run({
   argv: process.argv.slice(2),
   env: process.env,
+  stdin: () => process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
   stopping: stopping.signal,

@@ -33,6 +33,7 @@ export const errorMessages = {
   EMBEDDED_UNAVAILABLE: "The embedded PostgreSQL cannot run here",
   SCHEMA_OUTDATED: "The database schema is older than this program",
   SCHEMA_TOO_NEW: "The database schema is newer than this program",
+  SCHEMA_FOREIGN: "The database holds another program's tables",
   MIGRATION_FAILED: "A migration failed and was rolled back",
   SERVER_FAILED: "The server could not start",
 } as const;

@@ -75,7 +75,7 @@ describe("start", () => {
 
   test("--no-migrate refuses an outdated schema and leaves it as it is", async () => {
     const url = await createTestDatabase();
-    await balancectl(["migrate", "down"], { DATABASE_URL: url });
+    await balancectl(["migrate", "down", "--yes"], { DATABASE_URL: url });
     const status = async () =>
       (await balancectl(["migrate", "status"], { DATABASE_URL: url })).stdout;
     const before = await status();

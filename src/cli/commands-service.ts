@@ -25,7 +25,7 @@ export function addServiceCommands(
     program,
     "migrate",
     "Bring the database schema up to date (up), revert it (down), or show it (status).",
-    ["migrate", "migrate status --json", "migrate down --to 0004-apply-operations"],
+    ["migrate", "migrate status --json", "migrate down --to 0004-apply-operations --yes"],
   )
     .addArgument(
       new Argument("[action]", "what to do").choices(["up", "down", "status"]).default("up"),
@@ -33,12 +33,15 @@ export function addServiceCommands(
     .option(
       "--to <name>",
       "down: revert down to and including this one; 0 reverts all, and every balance is gone",
-    );
+    )
+    .option("--yes", "down: do not ask for the name of the database");
   migrate.action(async (action, flags) => {
-    if (flags.to !== undefined && action !== "down") {
-      migrate.error("error: --to goes with `balancectl migrate down`");
+    for (const flag of ["to", "yes"]) {
+      if (flags[flag] !== undefined && action !== "down") {
+        migrate.error(`error: --${flag} goes with \`balancectl migrate down\``);
+      }
     }
-    await (await import("./migrate.ts")).migrate(context, action, flags.to);
+    await (await import("./migrate.ts")).migrate(context, action, flags);
   });
 
   addStress(program, add, context, setExitCode);

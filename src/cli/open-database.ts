@@ -8,6 +8,8 @@ export interface OpenedDatabase {
   readonly url: string;
   /** Which database, for people: never the password. */
   readonly label: string;
+  /** Ours alone: its schema is brought up to date without asking. */
+  readonly embedded: boolean;
   close(): Promise<void>;
 }
 
@@ -19,19 +21,21 @@ export async function openDatabase(
 ): Promise<OpenedDatabase> {
   const { databaseUrl, dataDir } = config;
   if (databaseUrl !== undefined) {
-    return { url: databaseUrl, label: databaseLabel(databaseUrl), close: async () => {} };
+    const label = databaseLabel(databaseUrl);
+    return { url: databaseUrl, label, embedded: false, close: async () => {} };
   }
   const embedded = await openEmbeddedPostgres({ dataDir, onProgress, signal });
   const { port } = new URL(embedded.url);
   return {
     url: embedded.url,
     label: `embedded PostgreSQL in ${dataDir} (127.0.0.1:${port})`,
+    embedded: true,
     close: embedded.close,
   };
 }
 
 /** Host and name of the database in a URL, without who connects and how. */
-export function databaseLabel(url: string): string {
+function databaseLabel(url: string): string {
   const { hostname, port, pathname } = new URL(url);
   return `PostgreSQL ${decodeURIComponent(pathname.slice(1))} at ${hostname || "localhost"}:${port || "5432"}`;
 }
@@ -42,14 +46,15 @@ export function databaseLabel(url: string): string {
  * @throws BalancectlError SCHEMA_OUTDATED, SCHEMA_TOO_NEW and what the migrator throws
  */
 export async function prepareSchema(
-  url: string,
+  { url, label }: OpenedDatabase,
   migrate: boolean,
+  signal: AbortSignal,
 ): Promise<{ applied: string[]; latest: string }> {
   if (migrate) await ensureDatabase(url);
   let applied: string[] = [];
   let status = await schemaStatus(url);
   if (migrate && status.pending.length > 0) {
-    applied = (await migrateUp(url)).done;
+    applied = (await migrateUp(url, { signal })).done;
     status = await schemaStatus(url);
   }
   if (status.unknown.length > 0) {
@@ -61,7 +66,7 @@ export async function prepareSchema(
   if (status.pending.length > 0) {
     throw new BalancectlError(
       "SCHEMA_OUTDATED",
-      `The schema of ${databaseLabel(url)} lacks ${status.pending.join(", ")}: run \`balancectl migrate\` first`,
+      `The schema of ${label} lacks ${status.pending.join(", ")}: run \`balancectl migrate\` first`,
     );
   }
   return { applied, latest: status.applied.at(-1) ?? "" };

@@ -144,6 +144,7 @@ export const exitCodeOf: Readonly<Record<ErrorCode, 1 | 2 | 3>> = {
   EMBEDDED_UNAVAILABLE: 1,
   SCHEMA_OUTDATED: 1,
   SCHEMA_TOO_NEW: 1,
+  SCHEMA_FOREIGN: 1,
   MIGRATION_FAILED: 1,
   SERVER_FAILED: 1,
 };

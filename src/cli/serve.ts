@@ -1,5 +1,6 @@
 import cluster from "node:cluster";
 import type { Config } from "../config.ts";
+import { announceServer } from "../database/migrator.ts";
 import { isLoopback } from "../http/middleware/guard-origin.ts";
 import { createLogger } from "../log.ts";
 import { packageVersion } from "../package-root.ts";
@@ -33,19 +34,24 @@ export async function serve(context: Context, flags: ServeFlags): Promise<void> 
   try {
     const opened = await openDatabase(config, stopping, progress.update);
     try {
-      const { latest } = await prepareSchema(opened.url, flags.migrate);
-      const service: Service =
-        flags.workers > 1
-          ? await startWorkers({ context, config, count: flags.workers, log }, opened.url, latest)
-          : await startService(config, opened.url, latest, log);
-      progress.end();
-      output.result(
-        { url: service.url, database: opened.label, schema: latest, pid: process.pid },
-        () => banner(service.url, `${opened.label}, schema ${latest}`, config, output),
-      );
-      await aborted(stopping);
-      log.info("stopping");
-      await service.stop();
+      const { latest } = await prepareSchema(opened, flags.migrate, stopping);
+      const lock = await announceServer(opened.url);
+      try {
+        const service: Service =
+          flags.workers > 1
+            ? await startWorkers({ context, config, count: flags.workers, log }, opened.url, latest)
+            : await startService(config, opened.url, latest, log);
+        progress.end();
+        output.result(
+          { url: service.url, database: opened.label, schema: latest, pid: process.pid },
+          () => banner(service.url, `${opened.label}, schema ${latest}`, config, output),
+        );
+        await aborted(stopping);
+        log.info("stopping");
+        await service.stop();
+      } finally {
+        await lock.release();
+      }
     } finally {
       await opened.close();
     }

@@ -13,7 +13,7 @@ export async function withLedger<T>(
   try {
     const opened = await openDatabase(config, context.stopping, progress.update);
     try {
-      await prepareSchema(opened.url, false);
+      await prepareSchema(opened, opened.embedded, context.stopping);
       const bounds = { ...config, lanes: 1, readConnectionsMax: 2 };
       const database = connectDatabase(opened.url, bounds);
       try {

@@ -9,6 +9,18 @@ import pg from "pg";
 import type { Umzug } from "umzug";
 import { BalancectlError } from "../errors.ts";
 import { packageRoot } from "../package-root.ts";
+import { type Holdings, holdingsOf, namesToRevert, refuseOpenHolds } from "./migrate-down.ts";
+import { requireRights, whyFailed, wordsOf } from "./migration-failure.ts";
+import {
+  lockAsServer,
+  lockMigrations,
+  lockServersOut,
+  lockWaitMsMax,
+  type ServerLock,
+  unlockMigrations,
+  unlockServers,
+} from "./migration-lock.ts";
+import { appliedMigrations, createSchemaMigrations } from "./schema-migrations.ts";
 import { sqlState, translateError } from "./translate-error.ts";
 
 export interface SchemaStatus {
@@ -23,36 +35,73 @@ export interface MigrationRun {
   readonly done: string[];
 }
 
-/** "balctl" in ASCII: the advisory lock that lets one migration run at a time. */
-const migrationLock = 0x62616c63746c;
+export interface MigrateOptions {
+  /** Gives up: what runs is cancelled and rolled back, and the signal's reason is thrown. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long others may keep us waiting, in milliseconds. Default a minute. */
+  readonly lockWaitMs?: number | undefined;
+}
 
 /**
- * Applies every pending migration. Waits while another process migrates.
- * @throws BalancectlError SCHEMA_TOO_NEW, MIGRATION_FAILED (rolled back), DATABASE_UNAVAILABLE
+ * Applies every pending migration. Waits while another process migrates, a minute at the most.
+ * @throws BalancectlError SCHEMA_TOO_NEW, SCHEMA_FOREIGN, MIGRATION_FAILED (rolled back),
+ * DATABASE_UNAVAILABLE
  */
-export async function migrateUp(url: string): Promise<MigrationRun> {
-  return await withMigrator(url, async (umzug) => (await umzug.up()).map(({ name }) => name));
+export async function migrateUp(url: string, options: MigrateOptions = {}): Promise<MigrationRun> {
+  return await withMigrator(url, options, async (client, umzug, files, applied) => {
+    if (files.length > applied.length) await requireRights(client);
+    return (await umzug.up()).map(({ name }) => name);
+  });
 }
 
 /**
  * Reverts the latest migration; with `to`, everything down to and including that name; with
- * `to: 0`, everything.
- * @throws BalancectlError INVALID_REQUEST for an unknown or unapplied `to`, and as migrateUp
+ * `to: 0`, everything. What it held is gone.
+ * @throws BalancectlError INVALID_REQUEST for an unknown or unapplied `to`; MIGRATION_FAILED while a
+ * server runs or holds are open; and as migrateUp
  */
-export async function migrateDown(url: string, to?: string | 0): Promise<MigrationRun> {
-  return await withMigrator(url, async (umzug) => {
-    if (to !== undefined && to !== 0) {
-      const applied = (await umzug.executed()).map(({ name }) => name);
-      if (!applied.includes(to)) {
-        throw new BalancectlError(
-          "INVALID_REQUEST",
-          `${to} is not an applied migration; applied are: ${applied.join(", ") || "none"}`,
-        );
-      }
+export async function migrateDown(
+  url: string,
+  to?: string | 0,
+  options: MigrateOptions = {},
+): Promise<MigrationRun> {
+  return await withMigrator(url, options, async (client, umzug, _files, applied) => {
+    const names = namesToRevert(applied, to);
+    await lockServersOut(client);
+    try {
+      // Before anything goes: a refusal must not leave the half of it.
+      await refuseOpenHolds(client, names);
+      const reverted = await umzug.down(to === undefined ? undefined : { to });
+      return reverted.map(({ name }) => name);
+    } finally {
+      await unlockServers(client).catch(() => {});
     }
-    const reverted = await umzug.down(to === undefined ? undefined : { to });
-    return reverted.map(({ name }) => name);
   });
+}
+
+/** What `migrateDown` would revert, and what there is to lose. */
+export async function lookDown(
+  url: string,
+  to?: string | 0,
+): Promise<{ names: string[]; holdings: Holdings }> {
+  const client = await connect(url);
+  try {
+    const applied = await appliedMigrations(client);
+    return { names: namesToRevert(applied, to), holdings: await holdingsOf(client, applied) };
+  } catch (error) {
+    throw translateError(error);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Until it is released nothing is reverted: a server runs. @throws BalancectlError DATABASE_UNAVAILABLE */
+export async function announceServer(url: string): Promise<ServerLock> {
+  try {
+    return await lockAsServer(() => connect(url));
+  } catch (error) {
+    throw translateError(error);
+  }
 }
 
 /** What is applied and what is not. Creates nothing. */
@@ -99,7 +148,7 @@ export async function ensureDatabase(url: string): Promise<boolean> {
     if (["42P04", "23505"].includes(sqlState(error) ?? "")) return false;
     throw new BalancectlError(
       "DATABASE_UNAVAILABLE",
-      `Database "${name}" does not exist and could not be created: ${reason(error)}`,
+      `Database "${name}" does not exist and could not be created: ${wordsOf(error)}`,
       { cause: error },
     );
   } finally {
@@ -109,17 +158,21 @@ export async function ensureDatabase(url: string): Promise<boolean> {
 
 async function withMigrator(
   url: string,
-  run: (umzug: Umzug<pg.Client>) => Promise<string[]>,
+  { signal, lockWaitMs = lockWaitMsMax }: MigrateOptions,
+  run: (
+    client: pg.Client,
+    umzug: Umzug<pg.Client>,
+    files: readonly MigrationFile[],
+    applied: readonly string[],
+  ) => Promise<string[]>,
 ): Promise<MigrationRun> {
+  signal?.throwIfAborted();
   const client = await connect(url);
+  const cancel = await canceller(url, client);
+  signal?.addEventListener("abort", cancel);
   try {
-    await client.query("SELECT pg_advisory_lock($1)", [migrationLock]);
-    await client.query(
-      `CREATE TABLE IF NOT EXISTS schema_migrations (
-         name       text PRIMARY KEY,
-         applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
-       )`,
-    );
+    await client.query("SELECT set_config('lock_timeout', $1, false)", [String(lockWaitMs)]);
+    await lockMigrations(client, signal, lockWaitMs);
     const files = await migrationFiles();
     const applied = await appliedMigrations(client);
     const unknown = applied.filter((name) => !files.some((file) => file.name === name));
@@ -130,13 +183,25 @@ async function withMigrator(
           `${unknown.join(", ")}. Use the newer balancectl`,
       );
     }
-    return { done: await run(await createUmzug(client, files)) };
+    return { done: await run(client, await createUmzug(client, files, signal), files, applied) };
   } catch (error) {
+    signal?.throwIfAborted();
     throw translateError(umzugCause(error));
   } finally {
-    // Ends the session, and with it the advisory lock.
+    signal?.removeEventListener("abort", cancel);
+    await unlockMigrations(client).catch(() => {});
     await client.end();
   }
+}
+
+/** Cancels the statement that runs: a client that goes away is only noticed when it has ended. */
+async function canceller(url: string, client: pg.Client): Promise<() => Promise<void>> {
+  const { rows } = await client.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+  return async () => {
+    const other = await connect(url).catch(() => undefined);
+    await other?.query("SELECT pg_cancel_backend($1)", [rows[0]?.pid]).catch(() => {});
+    await other?.end().catch(() => {});
+  };
 }
 
 interface MigrationFile {
@@ -146,15 +211,20 @@ interface MigrationFile {
 }
 
 /** Umzug is loaded when there is something to do: a server whose schema is ready has 9 MB less. */
-async function createUmzug(client: pg.Client, files: MigrationFile[]): Promise<Umzug<pg.Client>> {
+async function createUmzug(
+  client: pg.Client,
+  files: MigrationFile[],
+  signal: AbortSignal | undefined,
+): Promise<Umzug<pg.Client>> {
   const { Umzug } = await import("umzug");
   return new Umzug({
     context: client,
     logger: undefined,
     migrations: files.map(({ name, up, down }) => ({
       name,
-      up: () => begin(client, name, up),
-      down: () => begin(client, name, down),
+      up: () => begin(client, name, up, signal, () => client.query(createSchemaMigrations)),
+      // Once more, now that nothing is left that could open another.
+      down: () => begin(client, name, down, signal, () => refuseOpenHolds(client, [name])),
     })),
     // Called right after up or down: the log and the migration commit together.
     storage: {
@@ -172,22 +242,28 @@ async function createUmzug(client: pg.Client, files: MigrationFile[]): Promise<U
 }
 
 /** Opens the transaction that the storage commits; on failure it is rolled back here. */
-async function begin(client: pg.Client, name: string, file: string): Promise<void> {
+async function begin(
+  client: pg.Client,
+  name: string,
+  file: string,
+  signal: AbortSignal | undefined,
+  first: () => Promise<unknown>,
+): Promise<void> {
+  signal?.throwIfAborted();
   try {
     await client.query("BEGIN");
     // One schema for all that the file makes, and what functions with SET ... FROM CURRENT look into.
     await client.query(
       "SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)",
     );
+    await first();
     await client.query(await readFile(file, "utf8"));
   } catch (error) {
     await client.query("ROLLBACK").catch(() => {});
-    const applied = await appliedMigrations(client).catch(() => []);
-    throw new BalancectlError(
-      "MIGRATION_FAILED",
-      `${name} failed: ${reason(error)}. It was rolled back; the schema is at ${applied.at(-1) ?? "nothing"}`,
-      { cause: error },
-    );
+    if (error instanceof BalancectlError) throw error;
+    throw new BalancectlError("MIGRATION_FAILED", await whyFailed(client, name, error), {
+      cause: error,
+    });
   }
 }
 
@@ -202,13 +278,6 @@ async function migrationFiles(): Promise<MigrationFile[]> {
     up: join(folder, `${name}.up.sql`),
     down: join(folder, `${name}.down.sql`),
   }));
-}
-
-async function appliedMigrations(client: pg.Client): Promise<string[]> {
-  const { rows: tables } = await client.query("SELECT to_regclass('schema_migrations') AS found");
-  if (tables[0].found === null) return [];
-  const { rows } = await client.query("SELECT name FROM schema_migrations ORDER BY name");
-  return rows.map((row: { name: string }) => row.name);
 }
 
 async function connect(url: string): Promise<pg.Client> {
@@ -230,10 +299,4 @@ async function connect(url: string): Promise<pg.Client> {
 /** Umzug wraps what a migration throws. */
 function umzugCause(error: unknown): unknown {
   return error instanceof Error && error.cause instanceof BalancectlError ? error.cause : error;
-}
-
-function reason(error: unknown): string {
-  const state = sqlState(error);
-  const message = error instanceof Error ? error.message : String(error);
-  return state === undefined ? message : `${message} (SQLSTATE ${state})`;
 }

@@ -32,6 +32,7 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   EMBEDDED_UNAVAILABLE: 500,
   SCHEMA_OUTDATED: 500,
   SCHEMA_TOO_NEW: 500,
+  SCHEMA_FOREIGN: 500,
   MIGRATION_FAILED: 500,
   SERVER_FAILED: 500,
 };

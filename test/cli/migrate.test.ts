@@ -1,16 +1,21 @@
 /** `balancectl migrate`: what it prints and its exit codes. What it does: test/database/migrator. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { packageRoot } from "../../src/package-root.ts";
-import { createTestDatabase, unusedDatabaseUrl } from "../support/database.ts";
-import { balancectl } from "../support/program.ts";
+import { createTestDatabase, psql, unusedDatabaseUrl } from "../support/database.ts";
+import { balancectl, script } from "../support/program.ts";
+import { hasTerminal, openTerminal } from "../support/terminal.ts";
 
 const names = (await readdir(join(packageRoot, "migrations")))
   .filter((file) => file.endsWith(".up.sql"))
   .map((file) => file.replace(".up.sql", ""))
   .sort();
 const usage = "(balancectl --help shows all commands, balancectl <command> --help one)\n";
+
+function nameOf(url: string): string {
+  return new URL(url).pathname.slice(1);
+}
 
 function labelOf(url: string): string {
   const { hostname, port, pathname } = new URL(url);
@@ -36,7 +41,7 @@ test("does the same with --json, as one document", async () => {
     stdout: `${JSON.stringify({ database, applied: names })}\n`,
     stderr: "",
   });
-  expect(await balancectl(["migrate", "down", "--json"], env)).toEqual({
+  expect(await balancectl(["migrate", "down", "--yes", "--json"], env)).toEqual({
     code: 0,
     stdout: `${JSON.stringify({ database, reverted: [names.at(-1)] })}\n`,
     stderr: "",
@@ -49,12 +54,12 @@ test("does the same with --json, as one document", async () => {
   });
 });
 
-test("--to goes with down alone", async () => {
+test.each([["--to", "0"], ["--yes"]])("%s goes with down alone", async (...flag) => {
   for (const action of ["up", "status"]) {
-    expect(await balancectl(["migrate", action, "--to", "0"])).toEqual({
+    expect(await balancectl(["migrate", action, ...flag])).toEqual({
       code: 2,
       stdout: "",
-      stderr: `error: --to goes with \`balancectl migrate down\`\n${usage}`,
+      stderr: `error: ${flag[0]} goes with \`balancectl migrate down\`\n${usage}`,
     });
   }
 });
@@ -95,4 +100,77 @@ test("a server that is not there is a failure", async () => {
         "balancectl: The database cannot be reached; nothing was changed (connect ECONNREFUSED 127.0.0.1:1)\n",
     );
   }
+});
+
+describe("down", () => {
+  const last = names.at(-1);
+  const loss = (url: string) =>
+    `Reverting ${last} takes what they hold out of database ${nameOf(url)}.\n` +
+    "There are 2 users, 3 entries, and balances of 10,700 in all";
+
+  async function withHistory(): Promise<string> {
+    const url = await createTestDatabase();
+    const env = { DATABASE_URL: url };
+    await balancectl(["users", "create", "--balance", "700"], env);
+    await balancectl(["hold", "2", "40"], env);
+    return url;
+  }
+
+  const status = (url: string) =>
+    psql<{ name: string }>(url, "SELECT name FROM schema_migrations ORDER BY name").then((rows) =>
+      rows.map(({ name }) => name),
+    );
+
+  test("without a terminal and --yes says what there is to lose, and loses nothing", async () => {
+    const url = await withHistory();
+    const env = { DATABASE_URL: url };
+    const stderr = loss(url).replace("\n", "\n  ");
+    expect(await balancectl(["migrate", "down"], env)).toEqual({
+      code: 2,
+      stdout: "",
+      stderr:
+        `Connecting to the database\n${labelOf(url)}\n` +
+        `balancectl: ${stderr}\n  Repeat it with --yes if it may go\n`,
+    });
+    const asJson = await balancectl(["migrate", "down", "--json"], env);
+    expect([asJson.code, asJson.stderr, JSON.parse(asJson.stdout)]).toEqual([
+      2,
+      "",
+      {
+        success: false,
+        error: {
+          code: "INVALID_REQUEST",
+          message: `${loss(url)}\nRepeat it with --yes if it may go`,
+        },
+      },
+    ]);
+    expect(await status(url)).toEqual(names);
+    expect(await balancectl(["migrate", "down", "--yes"], env)).toEqual({
+      code: 0,
+      stdout: `Reverted ${last}\n`,
+      stderr: `Connecting to the database\n${labelOf(url)}\n${loss(url)}\n`,
+    });
+  });
+
+  test.skipIf(!hasTerminal)("on a terminal asks for the name of the database", async () => {
+    const url = await withHistory();
+    const answers: [typed: string, code: number, left: number][] = [
+      ["yes\n", 2, 0],
+      ["\n", 2, 0],
+      // The end of the input.
+      ["\u0004", 2, 0],
+      // Ctrl-C
+      ["\u0003", 1, 0],
+      [`${nameOf(url)}\n`, 0, 1],
+    ];
+    for (const [typed, code, reverted] of answers) {
+      const line = `stty cols 80 rows 24; exec ${process.execPath} ${script} migrate down`;
+      const terminal = openTerminal(line, { DATABASE_URL: url });
+      await terminal.shows("Type the name of the database to go on: ");
+      expect(terminal.seen().replaceAll("\r", "")).toContain(loss(url));
+      terminal.type(typed);
+      expect([typed, await terminal.exitCode]).toEqual([typed, code]);
+      expect(await status(url)).toEqual(names.slice(0, names.length - reverted));
+    }
+  });
 });

@@ -244,7 +244,12 @@ describe("every failure", () => {
 describe("colours", () => {
   test("are not there when piped", async () => {
     const env = { DATABASE_URL: await createTestDatabase(), NO_COLOR: "", FORCE_COLOR: "3" };
-    const runs = [["--help"], ["adjust", "1", "-2"], ["migrate", "status"], ["migrate", "down"]];
+    const runs = [
+      ["--help"],
+      ["adjust", "1", "-2"],
+      ["migrate", "status"],
+      ["migrate", "down", "--yes"],
+    ];
     for (const args of runs) {
       const { code, stdout, stderr } = await balancectl(args, env);
       expect(code).toBe(0);

@@ -72,7 +72,7 @@ describe("at once", () => {
     const url = await createTestDatabase();
     const [up, down] = await Promise.all([
       migrateJson<{ applied: string[] }>(url, "up"),
-      migrateJson<{ reverted: string[] }>(url, "down"),
+      migrateJson<{ reverted: string[] }>(url, "down", "--yes"),
     ]);
     expect(down.reverted).toEqual([latest]);
     expect([[], [latest]]).toContainEqual(up.applied);
@@ -86,7 +86,13 @@ describe("up and down", () => {
     const url = unusedDatabaseUrl();
     expect((await migrateJson<{ applied: string[] }>(url, "up")).applied).toEqual(names);
     const schema = await objects(url);
-    const { reverted } = await migrateJson<{ reverted: string[] }>(url, "down", "--to", "0");
+    const { reverted } = await migrateJson<{ reverted: string[] }>(
+      url,
+      "down",
+      "--yes",
+      "--to",
+      "0",
+    );
     expect(reverted).toEqual([...names].reverse());
     expect(await objects(url)).toEqual([{ object: "relation schema_migrations" }]);
     expect(await logged(url)).toEqual([]);
@@ -108,14 +114,14 @@ describe("up and down", () => {
     for (const name of [...names].reverse()) {
       expect(await migrateDown(url)).toEqual({ done: [name] });
     }
-    const { code, stdout } = await migrate(url, ["down"]);
+    const { code, stdout } = await migrate(url, ["down", "--yes"]);
     expect([code, stdout]).toEqual([0, "Nothing to revert\n"]);
   });
 
   test("down --to reverts that one and what came after it", async () => {
     const url = await createTestDatabase();
     const to = names[1] as string;
-    const { code, stdout } = await migrate(url, ["down", "--to", to]);
+    const { code, stdout } = await migrate(url, ["down", "--yes", "--to", to]);
     expect([code, stdout]).toEqual([
       0,
       `${names
@@ -132,7 +138,7 @@ describe("up and down", () => {
     "down --to %j names nothing and reverts nothing",
     async (to) => {
       const url = await createTestDatabase();
-      const { code, stderr } = await migrate(url, ["down", "--to", to]);
+      const { code, stderr } = await migrate(url, ["down", "--yes", "--to", to]);
       expect(code).toBe(2);
       expect(stderr).toContain(
         `${to} is not an applied migration; applied are: ${names.join(", ")}`,
@@ -143,7 +149,7 @@ describe("up and down", () => {
 
   test("down --to one that is not applied any more", async () => {
     const url = await createTestDatabase();
-    await migrate(url, ["down"]);
+    await migrate(url, ["down", "--yes"]);
     const { code, stderr } = await migrate(url, ["down", "--to", latest]);
     expect(code).toBe(2);
     expect(stderr).toContain(`${latest} is not an applied migration`);
@@ -160,7 +166,7 @@ describe("status", () => {
 
   test("of one that is half-way, as a table", async () => {
     const url = await createTestDatabase();
-    await migrate(url, ["down"]);
+    await migrate(url, ["down", "--yes"]);
     const { code, stdout } = await migrate(url, ["status"]);
     expect(code).toBe(0);
     const rows = stdout.trimEnd().split("\n");
@@ -231,7 +237,7 @@ describe("a file that fails", () => {
     );
     const url = unusedDatabaseUrl();
     expect((await migrate(url, [], { script })).code).toBe(0);
-    const { code, stderr } = await migrate(url, ["down"], { script });
+    const { code, stderr } = await migrate(url, ["down", "--yes"], { script });
     expect(code).toBe(1);
     expect(stderr).toContain(
       'balancectl: 9001-one-way failed: table "never_was" does not exist (SQLSTATE 42P01). ' +
@@ -246,7 +252,7 @@ describe("a file that fails", () => {
     const url = unusedDatabaseUrl();
     expect((await migrate(url, [], { script })).code).toBe(0);
     await rm(join(migrations, `${latest}.down.sql`));
-    const { code, stderr } = await migrate(url, ["down"], { script });
+    const { code, stderr } = await migrate(url, ["down", "--yes"], { script });
     expect(code).toBe(1);
     expect(stderr).toContain(`${latest} failed: ENOENT`);
     expect((await logged(url)).length).toBe(names.length);
@@ -260,8 +266,8 @@ describe("a database that is newer than the program", () => {
 
   test.each([
     [["migrate", "up"]],
-    [["migrate", "down"]],
-    [["migrate", "down", "--to", "0"]],
+    [["migrate", "down", "--yes"]],
+    [["migrate", "down", "--yes", "--to", "0"]],
     [["serve", "--port", "0"]],
     [["serve", "--port", "0", "--no-migrate"]],
     [["adjust", "1", "5"]],

@@ -1,12 +1,16 @@
 /** Commands on one database, as a person types them. */
+import { type ChildProcess, spawn } from "node:child_process";
 import { Writable } from "node:stream";
 import { expect } from "vitest";
 import { run as runProgram } from "../../src/cli/program.ts";
+import { afterFile } from "./cleanup.ts";
 import { balancectl, type Finished, script } from "./program.ts";
 
 export interface CommandLine {
   /** The built program as a process of its own: half a second of a processor. */
   spawn(...args: string[]): Promise<Finished>;
+  /** The same, while it runs; its output is not looked at. Ended after the file. */
+  start(...args: string[]): ChildProcess;
   /** The same command in this process: all of the program but bin/. */
   run(...args: string[]): Promise<Finished>;
   /** Runs to exit code 0 and returns what --json prints. */
@@ -24,6 +28,14 @@ export function commandLine(databaseUrl: string, more: Record<string, string> = 
   return {
     run,
     spawn: (...args) => balancectl(args, env),
+    start: (...args) => {
+      const child = spawn(process.execPath, [script, ...args], {
+        env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
+        stdio: "ignore",
+      });
+      afterFile(() => child.kill("SIGKILL"));
+      return child;
+    },
     json: async <T>(...args: string[]) => {
       const { code, stdout, stderr } = await run(...args, "--json");
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -40,6 +52,7 @@ async function runHere(argv: string[], env: Record<string, string>): Promise<Fin
   const code = await runProgram({
     argv,
     env: { NO_COLOR: "1", LOG_LEVEL: "warn", ...env },
+    stdin: () => process.stdin,
     stdout: stdout.stream,
     stderr: stderr.stream,
     stopping: new AbortController().signal,
