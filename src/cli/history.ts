@@ -104,8 +104,13 @@ function csvRow(entry: Entry): string {
   ].join(",");
 }
 
-/** A cell that a spreadsheet would take for a formula is kept text by a leading apostrophe. */
+/**
+ * A cell that a spreadsheet would take for a formula is kept text by a leading apostrophe, also
+ * behind blanks, which some pass over, and in the wide and small forms that East Asian ones read.
+ */
 function csvText(text: string): string {
-  const safe = /^[=+\-@]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  const formula = /^(\s*[=+\-@]|[\t\r\n])/.test(text.normalize("NFKC"));
+  const safe = formula ? `'${text}` : text;
+  // Semicolons and tabs part cells where a comma is the decimal sign.
+  return /[",;\t\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

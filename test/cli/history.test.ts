@@ -1,7 +1,9 @@
+import pg from "pg";
 import { describe, expect, test } from "vitest";
 import { openFunction, type Step, uuid } from "../support/apply-operations.ts";
 import { commandLine, connecting, failure, usageHint } from "../support/command-line.ts";
 import { createTestDatabase } from "../support/database.ts";
+import { tamper } from "../support/healthy-ledger.ts";
 
 const databaseUrl = await createTestDatabase();
 const cli = commandLine(databaseUrl);
@@ -78,6 +80,48 @@ version,createdAt,kind,amount,balance,operationId,reference,metadata
 6,2024-01-01T12:00:04.000Z,capture,-30,749968,${hold},'-2,
 `,
   });
+});
+
+test("--csv has no cell that a spreadsheet takes for a formula", async () => {
+  const url = await createTestDatabase();
+  const references = [
+    ...[
+      "=1+1",
+      "+1",
+      "-1",
+      "@SUM(1)",
+      "＝1+1",
+      "＋1",
+      "－1",
+      "＠SUM(1)",
+      "﹦1",
+      "﹢1",
+      "﹣1",
+      "﹫a",
+    ],
+    ...[" =1+1", "\u3000＝1", "'=1+1", "a=1", "1-1", "a;=1", ";=1", '=1,"2"', "−1", "order 17"],
+  ];
+  // Characters that a reference may not have over HTTP: SQL has no such rule.
+  const bySql = ["\t=1", "\r=1", "\n=1", "\tx"];
+  await tamper(
+    url,
+    `INSERT INTO entries (user_id, version, amount, balance, kind, created_at, reference)
+     SELECT 50, n, 1, n, 'adjustment', clock_timestamp(), reference
+       FROM unnest(ARRAY[${[...references, ...bySql].map((text) => pg.escapeLiteral(text)).join()}])
+            WITH ORDINALITY AS r (reference, n);
+     INSERT INTO users (id, balance, version) VALUES (50, ${references.length + bySql.length}, ${references.length + bySql.length})`,
+  );
+  const { code, stdout } = await commandLine(url).run("history", "50", "--csv", "--order", "asc");
+  expect(code).toBe(0);
+  const cells = stdout
+    .split(/\n(?=\d+,)/)
+    .map((line) => line.replace(/\n$/, "").split(",").slice(6, -1).join());
+  expect(cells.slice(1)).toEqual([
+    ...["'=1+1", "'+1", "'-1", "'@SUM(1)", "'＝1+1", "'＋1", "'－1", "'＠SUM(1)"],
+    ...["'﹦1", "'﹢1", "'﹣1", "'﹫a", "' =1+1", "'\u3000＝1", "'=1+1", "a=1", "1-1"],
+    ...['"a;=1"', '";=1"', `"'=1,""2"""`, "−1", "order 17"],
+    ...[`"'\t=1"`, `"'\r=1"`, `"'\n=1"`, `"'\tx"`],
+  ]);
 });
 
 describe("as NDJSON", () => {
