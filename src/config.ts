@@ -6,6 +6,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { BalancectlError } from "./errors.ts";
+import { idempotencyDaysMax, portMax } from "./limits.ts";
 
 /** One settings table: variable, rule, default and meaning. `.env.example` is checked against it. */
 const wholeNumber = (min: number, max: number, fallback: number) =>
@@ -18,7 +19,7 @@ const wholeNumber = (min: number, max: number, fallback: number) =>
 
 const settings = z.object({
   HOST: z.string().default("127.0.0.1"),
-  PORT: wholeNumber(0, 65_535, 3000),
+  PORT: wholeNumber(0, portMax, 3000),
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, {
@@ -43,7 +44,7 @@ const settings = z.object({
   BALANCECTL_READ_CONNECTIONS_MAX: wholeNumber(1, 200, 8),
   BALANCECTL_LOCK_TIMEOUT_MS: wholeNumber(1, 600_000, 2_000),
   BALANCECTL_STATEMENT_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),
-  BALANCECTL_IDEMPOTENCY_DAYS: wholeNumber(1, 3_650, 30),
+  BALANCECTL_IDEMPOTENCY_DAYS: wholeNumber(1, idempotencyDaysMax, 30),
   BALANCECTL_BODY_BYTES_MAX: wholeNumber(64, 10_000_000, 100_000),
   BALANCECTL_DRAIN_TIMEOUT_MS: wholeNumber(0, 600_000, 10_000),
 });

@@ -1,5 +1,6 @@
 /** Parsers of arguments and options; commander shows their messages and ends with exit code 2. */
 import { InvalidArgumentError } from "commander";
+import { holdSecondsMax, idempotencyDaysMax, portMax, stressMax } from "../limits.ts";
 
 /** A whole number as people type it: digits, with a minus sign where `min` allows one. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
@@ -14,6 +15,8 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
 
 export const userId = wholeNumber(1, Number.MAX_SAFE_INTEGER);
 export const positiveAmount = wholeNumber(1, Number.MAX_SAFE_INTEGER);
+/** An id to begin behind: 0 is before all. */
+export const afterId = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 export const balance = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 
 /** A change of a balance: not 0. */
@@ -23,25 +26,25 @@ export function signedAmount(text: string): number {
   return value;
 }
 
-export const port = wholeNumber(0, 65_535);
+export const port = wholeNumber(0, portMax);
 export const workerCount = wholeNumber(1, 64);
-export const days = wholeNumber(1, 36_500);
-export const requestCount = wholeNumber(1, 10_000_000);
+export const days = wholeNumber(1, idempotencyDaysMax);
+export const requestCount = wholeNumber(1, stressMax.requests);
 /** Requests a second. */
-export const rate = wholeNumber(1, 1_000_000);
-export const runSeconds = wholeNumber(1, 86_400);
-export const userCount = wholeNumber(1, 100_000);
-export const seed = wholeNumber(0, 2 ** 32 - 1);
+export const rate = wholeNumber(1, stressMax.rate);
+export const runSeconds = wholeNumber(1, stressMax.durationSeconds);
+export const userCount = wholeNumber(1, stressMax.users);
+export const seed = wholeNumber(0, stressMax.seed);
 
 /** An exponent: 0, 1, 1.1. */
 export function skew(text: string): number {
   const value = Number(text);
-  if (/^\d+(\.\d+)?$/.test(text) && value <= 10) return value;
-  throw new InvalidArgumentError("It must be a number from 0 to 10.");
+  if (/^\d+(\.\d+)?$/.test(text) && value <= stressMax.skew) return value;
+  throw new InvalidArgumentError(`It must be a number from 0 to ${stressMax.skew}.`);
 }
 
-export const socketCount = wholeNumber(1, 1_000_000);
+export const socketCount = wholeNumber(1, stressMax.sockets);
 export const rowCount = wholeNumber(1, 1_000_000_000);
-export const timeoutSeconds = wholeNumber(1, 3_600);
-/** Seconds that a hold lives: up to ten years. */
-export const lifetime = wholeNumber(1, 315_360_000);
+export const timeoutSeconds = wholeNumber(1, stressMax.timeoutSeconds);
+/** Seconds that a hold lives. */
+export const lifetime = wholeNumber(1, holdSecondsMax);

@@ -123,7 +123,7 @@ function addUsersCommands(program: Command, add: AddCommand, context: Context): 
     "users list --after 20",
   ])
     .option("--limit <count>", "at most this many", is.rowCount, 100)
-    .option("--after <id>", "only ids beyond this one", is.balance, 0)
+    .option("--after <id>", "only ids beyond this one", is.afterId, 0)
     .action(async (flags) => (await import("./users.ts")).listUsers(context, flags));
 
   add(users, "show", "Show one user.", ["users show 1"])

@@ -1,6 +1,7 @@
 /** What requests may say. Schemas are data: they validate here and can describe the API elsewhere. */
 import { z } from "zod";
 import { BalancectlError } from "../errors.ts";
+import { holdSecondsMax } from "../limits.ts";
 import { balanceMax } from "./operation.ts";
 
 /** Longest metadata, as JSON text in UTF-8. */
@@ -33,11 +34,13 @@ export const idText = z
 /** The id of a transfer or a hold. */
 export const uuidText = z.guid({ error: "must be a UUID" }).transform((text) => text.toLowerCase());
 
-/** How long a hold lives: from a second to ten years. */
+const lifetimeRule = `must be a whole number of seconds from 1 to ${holdSecondsMax}`;
+
+/** How long a hold lives. */
 export const lifetimeSeconds = z
-  .int({ error: "must be a whole number of seconds from 1 to 315360000" })
-  .min(1, { error: "must be a whole number of seconds from 1 to 315360000" })
-  .max(315_360_000, { error: "must be a whole number of seconds from 1 to 315360000" });
+  .int({ error: lifetimeRule })
+  .min(1, { error: lifetimeRule })
+  .max(holdSecondsMax, { error: lifetimeRule });
 
 /** A moment: RFC 3339 with its offset, like 2026-01-31T12:00:00Z. */
 export const timeText = z.iso

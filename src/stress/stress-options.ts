@@ -1,5 +1,6 @@
 /** What a stress run is asked to do, and the rules that it must keep. */
 import { BalancectlError } from "../errors.ts";
+import { stressMax } from "../limits.ts";
 
 export interface StressOptions extends StressLoad {
   /** Where the API is, http or https; a path is kept as the prefix of every request. */
@@ -36,17 +37,6 @@ export interface StressLoad {
   readonly signal?: AbortSignal | undefined;
 }
 
-// What an array can hold and a terminal can wait for; beyond it is a typing error.
-const countMax = 100_000_000;
-const timeoutMsMax = 3_600_000;
-const rateMax = 1_000_000;
-const durationSecondsMax = 86_400;
-// Each is created, read back and kept in mind with a few hundred bytes.
-const usersMax = 100_000;
-// Steeper than this, all but the first few users are never drawn.
-const skewMax = 10;
-const seedMax = 2 ** 32 - 1;
-
 // An open loop uses its sockets in turn, and many servers close one that was idle for 5 s. By
 // Little's law this many sockets a request/s still keep up with answers that take 4 s.
 const idleSecondsMax = 4;
@@ -69,9 +59,10 @@ export function checkStressOptions(options: StressOptions): URL {
 export function checkLoad(load: StressLoad): void {
   const { concurrency, amount, timeoutMs } = load;
   checkArrivals(load);
-  checkWhole("concurrency", concurrency, 1, countMax);
+  checkWhole("concurrency", concurrency, 1, stressMax.sockets);
   checkWhole("amount", amount, 1, Number.MAX_SAFE_INTEGER);
-  if (timeoutMs !== undefined) checkWhole("timeoutMs", timeoutMs, 1, timeoutMsMax);
+  if (timeoutMs !== undefined)
+    checkWhole("timeoutMs", timeoutMs, 1, stressMax.timeoutSeconds * 1_000);
   checkUsers(load);
 }
 
@@ -82,15 +73,15 @@ export function socketsByDefault(rate: number): number {
 
 function checkArrivals({ count, rate, durationSeconds, concurrency }: StressLoad): void {
   if (rate === undefined && durationSeconds === undefined && count !== undefined) {
-    checkWhole("count", count, 1, countMax);
+    checkWhole("count", count, 1, stressMax.requests);
     return;
   }
   if (rate === undefined || durationSeconds === undefined || count !== undefined) {
     throw invalid("give either a count or a rate and durationSeconds");
   }
-  checkWhole("rate", rate, 1, rateMax);
-  checkWhole("durationSeconds", durationSeconds, 1, durationSecondsMax);
-  checkWhole("rate x duration", rate * durationSeconds, 1, countMax);
+  checkWhole("rate", rate, 1, stressMax.rate);
+  checkWhole("durationSeconds", durationSeconds, 1, stressMax.durationSeconds);
+  checkWhole("rate x duration", rate * durationSeconds, 1, stressMax.requests);
   if (Math.min(concurrency, rate * durationSeconds) > rate * idleSecondsMax) {
     throw invalid(
       `concurrency must be at most ${rate * idleSecondsMax} for a rate of ${rate} (it is ` +
@@ -105,17 +96,17 @@ function checkUsers({ balance, userId, users, skew, seed }: StressLoad): void {
   if ((balance === undefined) === (userId === undefined)) {
     throw invalid("give either a balance or a userId");
   }
-  if (users !== undefined) checkWhole("users", users, 1, usersMax);
+  if (users !== undefined) checkWhole("users", users, 1, stressMax.users);
   if (users !== undefined && users > 1 && userId !== undefined) {
     throw invalid("give either a userId or several users");
   }
   // The report adds the balances of all of them up.
   const total = (balance ?? 0) * (users ?? 1);
   if (users !== undefined) checkWhole("users x balance", total, 0, Number.MAX_SAFE_INTEGER);
-  if (skew !== undefined && !(skew >= 0 && skew <= skewMax)) {
-    throw invalid(`skew must be a number from 0 to ${skewMax} (it is ${skew})`);
+  if (skew !== undefined && !(skew >= 0 && skew <= stressMax.skew)) {
+    throw invalid(`skew must be a number from 0 to ${stressMax.skew} (it is ${skew})`);
   }
-  if (seed !== undefined) checkWhole("seed", seed, 0, seedMax);
+  if (seed !== undefined) checkWhole("seed", seed, 0, stressMax.seed);
 }
 
 function invalid(message: string): BalancectlError {

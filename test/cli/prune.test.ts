@@ -51,8 +51,8 @@ test("--days says how old, and so does the setting", async () => {
 });
 
 test("wrong usage ends with exit code 2", async () => {
-  const rule = "It must be a whole number from 1 to 36500.";
-  for (const days of ["0", "x"]) {
+  const rule = "It must be a whole number from 1 to 3650.";
+  for (const days of ["0", "x", "3651"]) {
     await cli.expectRun(["prune", "--days", days], {
       code: 2,
       stderr: `error: option '--days <days>' argument '${days}' is invalid. ${rule}\n${usageHint}`,

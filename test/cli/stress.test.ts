@@ -196,6 +196,12 @@ describe("the verdict", () => {
 });
 
 describe("wrong usage ends with exit code 2 and names the flag", () => {
+  const count = ["--count <count>", "It must be a whole number from 1 to 100000000."] as const;
+  const sockets = [
+    "--concurrency <count>",
+    "It must be a whole number from 1 to 1000000.",
+  ] as const;
+  const timeout = ["--timeout <seconds>", "It must be a whole number from 1 to 3600."] as const;
   const rate = ["--rate <rate>", "It must be a whole number from 1 to 1000000."] as const;
   const duration = ["--duration <seconds>", "It must be a whole number from 1 to 86400."] as const;
   const users = ["--users <count>", "It must be a whole number from 1 to 100000."] as const;
@@ -203,6 +209,9 @@ describe("wrong usage ends with exit code 2 and names the flag", () => {
   const seed = ["--seed <seed>", "It must be a whole number from 0 to 4294967295."] as const;
 
   test.each([
+    ...["0", "100000001"].map((text) => [text, ...count] as const),
+    ...["0", "1000001"].map((text) => [text, ...sockets] as const),
+    ...["0", "3601"].map((text) => [text, ...timeout] as const),
     ...["x", "0", "-1", "1.5", "1000001", ""].map((text) => [text, ...rate] as const),
     ...["x", "0", "-1", "0.5", "10s", "86401"].map((text) => [text, ...duration] as const),
     ...["x", "0", "-1", "2.5", "100001"].map((text) => [text, ...users] as const),
