@@ -37,7 +37,7 @@ export function addLedgerCommands(program: Command, add: AddCommand, context: Co
     [
       "history 1 --limit 20",
       "history 1 --csv --order asc > user-1.csv",
-      "history 1 --json --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z",
+      "history 1 --json --from 2026-01-01T00:00:00Z",
     ],
     "one JSON document on stdout for each entry, a line each",
   )

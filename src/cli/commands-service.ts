@@ -27,6 +27,7 @@ export function addServiceCommands(
     "Bring the database schema up to date (up), revert it (down), or show it (status).",
     ["migrate", "migrate status --json", "migrate down --to 0004-apply-operations --yes"],
   )
+    .summary("Bring the schema up to date, revert or show it.")
     .addArgument(
       new Argument("[action]", "what to do").choices(["up", "down", "status"]).default("up"),
     )
@@ -51,6 +52,7 @@ export function addServiceCommands(
     "verify --user 1 --json",
   ])
     .option("--user <id>", "only this user", is.userId)
+    .option("--all", "print every finding (default: the first 20 and their number)")
     .action(async (flags) => {
       setExitCode(await (await import("./verify.ts")).verify(context, flags));
     });
@@ -76,10 +78,11 @@ function addStress(
     [
       "stress --count 10000",
       "stress --count 10000 --concurrency 100 --json",
-      "stress --count 10000 --amount 3 --url https://balances.example.com",
+      "stress --amount 3 --url https://balances.example.com",
       "stress --rate 500 --duration 10 --users 20 --skew 1.1",
     ],
   )
+    .summary("Prove the promise: fire withdrawals, check everything.")
     .option("--count <count>", "how many withdrawals", is.requestCount, 10_000)
     .addOption(
       new Option("--rate <rate>", "open loop: how many a second, however slow the answers are")

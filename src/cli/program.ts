@@ -1,5 +1,5 @@
 /** The command line as a whole: help, errors and exit codes. The commands are beside it. */
-import { Command, CommanderError } from "commander";
+import { type Argument, Command, CommanderError } from "commander";
 import { asBalancectlError, BalancectlError } from "../errors.ts";
 import { packageVersion } from "../package-root.ts";
 import { addLedgerCommands } from "./commands-ledger.ts";
@@ -52,7 +52,7 @@ async function runCommand(process: Process, output: Output): Promise<number> {
   });
   addLedgerCommands(program, addCommand, context);
   try {
-    await program.parseAsync(process.argv, { from: "user" });
+    await program.parseAsync(asFlags(process.argv), { from: "user" });
     return exitCode;
   } catch (thrown) {
     return explain(thrown, process, output);
@@ -66,12 +66,32 @@ function createProgram({ stdout, stderr }: Process, { json }: Output): Command {
     .exitOverride()
     .showHelpAfterError("(balancectl --help shows all commands, balancectl <command> --help one)")
     .helpCommand(false)
+    .configureHelp({ subcommandTerm: termOf, minWidthToWrap: helpColumnMin })
     .addHelpText("after", examples)
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       // With --json the error is a document on stdout instead.
       writeErr: (text) => !json && stderr.write(text),
     });
+}
+
+/** A column of descriptions that is narrower is not wrapped but cut by the terminal, amid words. */
+const helpColumnMin = 20;
+
+/** Without "[options]": every command has some, and the descriptions need the room. */
+function termOf(command: Command): string {
+  return [command.name(), ...command.registeredArguments.map(argumentTerm)].join(" ");
+}
+
+function argumentTerm(argument: Argument): string {
+  return argument.required ? `<${argument.name()}>` : `[${argument.name()}]`;
+}
+
+/** What people type by habit: help, help adjust, version, -v. */
+function asFlags([first, ...rest]: readonly string[]): string[] {
+  if (first === "help") return [...rest, "--help"];
+  if (first === "version" || first === "-v") return ["--version", ...rest];
+  return first === undefined ? [] : [first, ...rest];
 }
 
 const jsonHelp = "one JSON document on stdout and nothing else";
@@ -88,7 +108,8 @@ const addCommand: AddCommand = (parent, name, description, lines, json = jsonHel
     );
 
 const examples = `
-Without DATABASE_URL an embedded PostgreSQL is started and kept. Settings: .env.example.
+Without DATABASE_URL an embedded PostgreSQL is started and kept.
+All settings are in .env.example; balancectl help <command> shows one command.
 
 Examples:
   $ balancectl stress --count 10000     prove the promise on this machine

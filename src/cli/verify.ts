@@ -4,8 +4,17 @@ import type { Context } from "./context.ts";
 import { counted, grouped } from "./output.ts";
 import { withLedger } from "./with-ledger.ts";
 
+export interface VerifyFlags {
+  readonly user?: number;
+  /** Prints every finding, not the first few. */
+  readonly all?: boolean;
+}
+
+/** A screenful, at two lines each, on which one looks for the cause; more are counted. */
+const findingsShown = 20;
+
 /** @returns the exit code: 0 when everything agrees, 1 on any finding */
-export async function verify(context: Context, flags: { user?: number }): Promise<number> {
+export async function verify(context: Context, flags: VerifyFlags): Promise<number> {
   const { output } = context;
   const { paint } = output;
   const result = await withLedger(context, async (_ledger, url) => {
@@ -28,12 +37,24 @@ export async function verify(context: Context, flags: { user?: number }): Promis
     const { ok, users, entries, findings } = result;
     const scope = `${counted(users, "user")}, ${counted(entries, "entry", "entries")}`;
     if (ok) return paint.green(`✔ ${scope}: everything agrees`);
-    const lines = findings.flatMap((finding) => findingLines(finding, output));
+    const shown = flags.all ? findings : findings.slice(0, findingsShown);
+    const lines = shown.flatMap((finding) => findingLines(finding, output));
+    if (shown.length < findings.length) lines.push(...moreLines(findings, shown.length));
     return [...lines, paint.red.bold(`✗ ${scope}: ${counted(findings.length, "finding")}`)].join(
       "\n",
     );
   });
   return result.ok ? 0 : 1;
+}
+
+/** How many of each kind, and how all are seen. */
+function moreLines(findings: readonly Finding[], shown: number): string[] {
+  const counts = new Map<string, number>();
+  for (const { check } of findings) counts.set(check, (counts.get(check) ?? 0) + 1);
+  return [
+    `${counted(findings.length - shown, "more finding")}, shown by --all. By check:`,
+    ...[...counts].map(([check, count]) => `  ${check}: ${grouped(count)}`),
+  ];
 }
 
 function findingLines(finding: Finding, { paint }: Context["output"]): string[] {

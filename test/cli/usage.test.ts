@@ -66,6 +66,21 @@ describe("help", () => {
     },
   );
 
+  test.each([...helps.keys()])("of balancectl %s fits 80 columns", (name) => {
+    const long = helps
+      .get(name)
+      ?.split("\n")
+      .filter((line) => line.length > 80);
+    expect(long).toEqual([]);
+  });
+
+  test("comes by other words as well", async () => {
+    expect(await balancectl(["help"])).toEqual({ code: 0, stdout: rootHelp, stderr: "" });
+    for (const name of ["adjust", "users", "users list"]) {
+      expect((await balancectl(["help", ...name.split(" ")])).stdout).toBe(helps.get(name));
+    }
+  });
+
   test("-h is --help", async () => {
     expect((await balancectl(["adjust", "-h"])).stdout).toBe(helps.get("adjust"));
   });
@@ -82,7 +97,7 @@ describe("help", () => {
 
 test("--version is that of the package", async () => {
   const { version } = JSON.parse(await readFile(join(packageRoot, "package.json"), "utf8"));
-  for (const flag of ["--version", "-V"]) {
+  for (const flag of ["--version", "-V", "-v", "version"]) {
     expect(await balancectl([flag])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
   }
 });

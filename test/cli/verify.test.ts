@@ -55,6 +55,40 @@ test("one that does not: exit code 1, each finding named, with SQL to look at it
   ]);
 });
 
+test("many findings are counted by check, after the first 20; --all prints them", async () => {
+  const many = await cloneDatabase(healthyUrl);
+  await tamper(
+    many,
+    `INSERT INTO users (id, balance, version) SELECT i, 7, 0 FROM generate_series(101, 123) i;
+     UPDATE users SET held = 99 WHERE id = 15`,
+  );
+  const cli = commandLine(many);
+  const { code, stdout } = await cli.run("verify");
+  const lines = stdout.trimEnd().split("\n");
+  const { findings } = JSON.parse((await cli.run("verify", "--json")).stdout) as {
+    findings: { check: string }[];
+  };
+  const others = findings.filter(({ check }) => check !== "held");
+  const check = others[0]?.check;
+  expect(others).toEqual(Array.from({ length: 23 }, () => expect.objectContaining({ check })));
+  expect([code, lines.length, lines.slice(40)]).toEqual([
+    1,
+    44,
+    [
+      "4 more findings, shown by --all. By check:",
+      `  ${check}: 23`,
+      "  held: 1",
+      `✗ ${healthy.users + 23} users, ${healthy.entries} entries: 24 findings`,
+    ],
+  ]);
+  const all = (await cli.run("verify", "--all")).stdout.trimEnd().split("\n");
+  expect([all.length, all.at(-1), all.slice(0, 40)]).toEqual([
+    49,
+    lines.at(-1),
+    lines.slice(0, 40),
+  ]);
+});
+
 test("--json is one document with the findings", async () => {
   const { code, stdout, stderr } = await bad.spawn("verify", "--json");
   expect([code, stderr, stdout.split("\n").length]).toEqual([1, "", 2]);
