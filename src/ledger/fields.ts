@@ -42,13 +42,26 @@ export const lifetimeSeconds = z
   .min(1, { error: lifetimeRule })
   .max(holdSecondsMax, { error: lifetimeRule });
 
+const timeRule = "must be an RFC 3339 time with its offset, like 2026-01-31T12:00:00Z";
+
 /** A moment: RFC 3339 with its offset, like 2026-01-31T12:00:00Z. */
 export const timeText = z.iso
   .datetime({
     offset: true,
-    error: "must be an RFC 3339 time with its offset, like 2026-01-31T12:00:00Z",
+    error: ({ input }) =>
+      lostPlus.test(String(input)) ? `${timeRule}; in a URL its + is written %2B` : timeRule,
   })
-  .transform((text) => new Date(text));
+  .transform((text) => new Date(text))
+  // An offset can lead out of the years that RFC 3339 has.
+  .refine(hasFourDigitYear, { error: "must be in the years 0000 to 9999 (UTC)" });
+
+/** What a URL's query makes of +01:00, where + stands for a blank. */
+const lostPlus = /\d \d\d:\d\d$/;
+
+function hasFourDigitYear(time: Date): boolean {
+  const year = time.getUTCFullYear();
+  return year >= 0 && year <= 9999;
+}
 
 /** Entries or users a page. */
 export const pageLimit = z

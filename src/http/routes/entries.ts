@@ -2,7 +2,7 @@ import type { Express } from "express";
 import { z } from "zod";
 import { BalancectlError } from "../../errors.ts";
 import { entryView } from "../../ledger/entry-view.ts";
-import { pageLimit, parseRequest, timeText } from "../../ledger/fields.ts";
+import { idNumber, pageLimit, parseRequest, timeText } from "../../ledger/fields.ts";
 import { type HistoryQuery, readHistory } from "../../ledger/history.ts";
 import { sendData } from "../answer.ts";
 import { type Api, methodNotAllowed, pathId } from "../api.ts";
@@ -16,12 +16,13 @@ const entriesQuery = z.strictObject({
   from: timeText.optional(),
   to: timeText.optional(),
 });
+const versionNumber = z.int().min(1);
 const position = z.strictObject({
-  entriesOf: z.int(),
+  entriesOf: idNumber,
   order,
   from: timeText.optional(),
   to: timeText.optional(),
-  after: z.int(),
+  after: versionNumber,
 });
 
 /** GET /api/users/:userId/entries: the journal, newest first unless asked otherwise. */

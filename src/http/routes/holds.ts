@@ -31,7 +31,7 @@ const captureBody = z.strictObject({
 const { reference, metadata } = writeFields;
 const voidBody = z.strictObject({ reference, metadata });
 const listQuery = z.strictObject({ limit: pageLimit, cursor: z.string().optional() });
-const listPosition = z.strictObject({ holdsOf: z.int(), open: z.boolean(), before: uuidText });
+const listPosition = z.strictObject({ holdsOf: idNumber, open: z.boolean(), before: uuidText });
 
 /** POST and GET /api/users/:userId/holds, GET .../:holdId, POST .../:holdId/capture and /void. */
 export function holdRoutes(app: Express, api: Api): void {

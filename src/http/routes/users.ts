@@ -26,7 +26,7 @@ const openingBody = z.strictObject({
   metadata: metadata.optional(),
 });
 const listQuery = z.strictObject({ limit: pageLimit, cursor: z.string().optional() });
-const listPosition = z.strictObject({ users: z.literal("id"), after: z.int() });
+const listPosition = z.strictObject({ users: z.literal("id"), after: idNumber });
 const userQuery = z.strictObject({ at: timeText.optional() });
 
 /** POST /api/users, GET /api/users, GET /api/users/:userId. */
