@@ -6,6 +6,7 @@ import pg from "pg";
 import { Sequelize } from "sequelize";
 import type { Config } from "../config.ts";
 import { defineModels, type Models } from "./models.ts";
+import { QuietClient } from "./quiet-client.ts";
 import { createWriters, type Writer } from "./writers.ts";
 
 export interface Database {
@@ -38,7 +39,7 @@ export function connectDatabase(url: string, bounds: ConnectionBounds): Database
   };
   const sequelize = new Sequelize(url, {
     dialect: "postgres",
-    dialectModule: { ...pg, types: exactTypes },
+    dialectModule: { ...pg, Client: QuietClient, types: exactTypes },
     dialectOptions: shared,
     logging: false,
     pool: { max: bounds.readConnectionsMax, acquire: 10_000, idle: 30_000 },

@@ -9,6 +9,7 @@
  */
 import pg from "pg";
 import { queryOneValue, type Statement } from "./one-value-query.ts";
+import { QuietClient } from "./quiet-client.ts";
 import { lockWaitRanOut, translateError } from "./translate-error.ts";
 
 export interface Writer {
@@ -26,7 +27,13 @@ export interface Writers {
 
 export function createWriters(config: pg.PoolConfig): Writers {
   // As many as there are lanes: each has one.
-  const pool = new pg.Pool({ ...config, max: Infinity, idleTimeoutMillis: 0, pipeline: true });
+  const pool = new pg.Pool({
+    ...config,
+    max: Infinity,
+    idleTimeoutMillis: 0,
+    pipeline: true,
+    Client: QuietClient,
+  });
   // Unheard, the error of a connection that dies would end the process.
   pool.on("error", () => {});
   const writers = new Map<number, ReturnType<typeof createWriter>>();

@@ -122,3 +122,15 @@ test("a connection that is cut fails what was sent over it, and the next is made
   await writer.query(saw, ["2"]);
   expect(await seen()).toEqual([2]);
 });
+
+test("a session that is ended in the packet that begins it fails its statement, not the process", async () => {
+  const proxy = await startTcpProxy(databaseUrl);
+  proxy.endAtStart();
+  const database = connectDatabase(proxy.url, testBounds);
+  afterFile(() => database.close());
+  const unavailable = { code: "DATABASE_UNAVAILABLE" };
+  for (let n = 0; n < 20; n++) {
+    await expect(database.writer(0).query(saw, ["1"])).rejects.toMatchObject(unavailable);
+    await expect(database.sequelize.query("SELECT 1")).rejects.toThrow();
+  }
+});

@@ -17,14 +17,25 @@ export interface TcpProxy {
    * the statement is committed and nobody hears of it. Resolves when that has happened.
    */
   loseNextAnswer(): Promise<void>;
+  /** Ends each new session, as an administrator does, in the same packet that says it is ready. */
+  endAtStart(): void;
   mend(): Promise<void>;
 }
+
+/** ReadyForQuery, and the FATAL ErrorResponse of a session that pg_terminate_backend ends. */
+const ready = Buffer.from("Z\0\0\0\x05I", "latin1");
+const fields = "SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0";
+const terminated = Buffer.from(
+  `E\0\0\0${String.fromCharCode(fields.length + 4)}${fields}`,
+  "latin1",
+);
 
 /** Closed after the file. */
 export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   const target = new URL(databaseUrl);
   const open = new Set<Socket>();
   let silent = false;
+  let endsAtStart = false;
   let lost: (() => void) | undefined;
 
   const server = createServer((client) => {
@@ -47,6 +58,8 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
         client.destroy();
         lost();
         lost = undefined;
+      } else if (endsAtStart && bytes.subarray(-6).equals(ready)) {
+        client.write(Buffer.concat([bytes, terminated]));
       } else if (!silent) {
         client.write(bytes);
       }
@@ -76,6 +89,9 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   return {
     url: url.href,
     cut,
+    endAtStart: () => {
+      endsAtStart = true;
+    },
     down,
     silence: () => {
       silent = true;
