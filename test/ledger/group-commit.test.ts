@@ -444,61 +444,6 @@ describe("accounts that another session has locked", () => {
       clock.mockRestore();
     }
   });
-
-  test("a transfer and a batch wait for the one of their users who is locked", async () => {
-    const { submit, batch } = driven({ lanes: 2 });
-    void submit(change(5, 1));
-    (await batch()).fail(databaseError("55P03"));
-    (await batch()).passBy(5);
-    const apart = await batch();
-    void submit(change(4, 2, { kind: "transfer", toUserId: 5 }));
-    void submit(change(6, 3, { kind: "transfer", toUserId: 7, legs: [change(5, 0)] }));
-    void submit(change(4, 4));
-    const shared = await batch();
-    expect([shared.asked, shared.lane]).toEqual([["4:4"], 0]);
-    apart.commit();
-    const behind = await batch();
-    expect([behind.asked, behind.lane]).toEqual([["4:2", "6:3"], 2]);
-  });
-
-  test("several in one lane wait no longer than a shared batch does", async () => {
-    const { submit, batch } = driven();
-    void submit(change(1, 1));
-    void submit(change(2, 2));
-    (await batch()).fail(databaseError("55P03"));
-    (await batch()).passBy(1, 2);
-    const apart = await batch();
-    expect([apart.asked, apart.lane, apart.lockWait]).toEqual([["1:1", "2:2"], 1, "shared"]);
-  });
-
-  test("what is locked without being a user is tried alone, and waits as long", async () => {
-    const { submit, batch } = driven();
-    const answers = [submit(change(1, 1)), submit(change(2, 2))];
-    (await batch()).fail(databaseError("55P03"));
-    (await batch()).fail(databaseError("55P03"));
-    (await batch()).fail(databaseError("55P03"));
-    (await batch()).commit();
-    const apart = await batch();
-    expect([apart.asked, apart.lane]).toEqual([["1:1"], 1]);
-    apart.commit();
-    expect(await states(answers)).toEqual(["balance 1", "balance 2"]);
-  });
-
-  test("drained waits for them", async () => {
-    const { submit, batch, drained } = driven();
-    void submit(change(1, 1));
-    (await batch()).fail(databaseError("55P03"));
-    (await batch()).passBy(1);
-    const apart = await batch();
-    let isDrained = false;
-    const done = drained().then(() => {
-      isDrained = true;
-    });
-    await turn();
-    expect(isDrained).toBe(false);
-    apart.commit();
-    await done;
-  });
 });
 
 describe("bounds", () => {
