@@ -1,6 +1,7 @@
 /** On a terminal: a pseudo-terminal of util-linux's script(1), of any size. */
 import pg from "pg";
 import { describe, expect, test } from "vitest";
+import { afterFile } from "../support/cleanup.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { script } from "../support/program.ts";
 import { hasTerminal, openTerminal } from "../support/terminal.ts";
@@ -54,19 +55,21 @@ describe.skipIf(!hasTerminal)("a spinner", () => {
 
   test("ends when its terminal loses its width, and the command goes on", async () => {
     const locker = new pg.Client(databaseUrl);
+    locker.on("error", () => {});
+    afterFile(() => locker.end());
     await locker.connect();
     await locker.query("BEGIN; LOCK TABLE users");
     const terminal = openTerminal(
       // The first line that is typed takes the width away.
-      `exec 3<&0; (read line; stty -F /dev/tty cols 0) <&3 & stty cols 80 rows 24; ${run("users show 1")}`,
-      { DATABASE_URL: databaseUrl, BALANCECTL_LOCK_TIMEOUT_MS: "60000" },
+      `exec 3<&0; (read line; stty -F /dev/tty cols 0) <&3 & stty cols 80 rows 24; ${run("verify")}`,
+      { DATABASE_URL: databaseUrl },
     );
-    await terminal.shows("\u001b[?25l");
+    // Its text, and then it spins: the cursor is hidden.
+    const spinning = await terminal.shows("\u001b[?25l", await terminal.shows("Verifying"));
     terminal.type("\n");
     // A spinner that ends shows the cursor again.
-    await terminal.shows("\u001b[?25h");
+    await terminal.shows("\u001b[?25h", spinning);
     await locker.query("COMMIT");
-    await locker.end();
     expect(await terminal.exitCode).toBe(0);
     expect(terminal.seen().length).toBeLessThan(100_000);
   });

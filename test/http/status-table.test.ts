@@ -37,6 +37,7 @@ const local: Partial<Record<ErrorCode, number>> = {
   EMBEDDED_UNAVAILABLE: 1,
   SCHEMA_OUTDATED: 1,
   SCHEMA_TOO_NEW: 1,
+  SCHEMA_FOREIGN: 1,
   MIGRATION_FAILED: 1,
   SERVER_FAILED: 1,
 };

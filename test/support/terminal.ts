@@ -9,8 +9,11 @@ export const hasTerminal =
 export interface Terminal {
   /** Everything that was written to it. */
   seen(): string;
-  /** Resolves when the text is among it; rejects when the command has ended without it. */
-  shows(text: string): Promise<void>;
+  /**
+   * Resolves when the text is among it, from this place on, with the place behind it; rejects when
+   * the command has ended without it.
+   */
+  shows(text: string, from?: number): Promise<number>;
   type(text: string): void;
   readonly exitCode: Promise<number | null>;
 }
@@ -29,12 +32,13 @@ export function openTerminal(line: string, env: Readonly<Record<string, string>>
   afterFile(() => child.kill("SIGKILL"));
   return {
     seen: () => seen,
-    shows: async (text) => {
-      while (!seen.includes(text)) {
+    shows: async (text, from = 0) => {
+      const place = () => seen.indexOf(text, from);
+      while (place() < 0) {
         const next = await Promise.race([once(child.stdout, "data"), ended.then(() => null)]);
-        if (next === null && !seen.includes(text))
-          throw new Error(`it never showed ${text}: ${seen}`);
+        if (next === null && place() < 0) throw new Error(`it never showed ${text}: ${seen}`);
       }
+      return place() + text.length;
     },
     type: (text) => child.stdin.write(text),
     exitCode: ended.then(([code]) => code),
