@@ -19,8 +19,8 @@ export interface Database {
 
 /**
  * How long a batch of several users waits for those that another session has locked, before it passes
- * them by. Ten times a usual commit, so that two processes with users in common wait for each other;
- * and two batches in flight that wait for it one after the other are still answered in 100 ms.
+ * them by. Many times a usual batch (1.3 ms for 32 operations), so that two processes with users in common wait
+ * for each other; and short of a tenth of a second also twice, for two batches in flight.
  */
 export const sharedLockWaitMs = 40;
 

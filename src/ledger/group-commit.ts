@@ -26,7 +26,7 @@
  * - Bounds: two batches in flight a lane, batchSizeMax operations a batch, waitingMax waiting in all
  *   lanes; beyond that OVERLOADED, at once.
  * - Locked accounts: a batch waits `sharedLockWaitMs` for users that another session has locked, then runs
- *   again and passes them by. Their operations wait in lanes apart, as long as the lock timeout allows,;
+ *   again and passes them by. Their operations wait in lanes apart, as long as the lock timeout allows;
  *   for a while so do those that come after them, and where a wait has run out they only look whether the
  *   lock is gone (locked-accounts.ts). Nobody else waits for it.
  * - A crash loses nothing that was answered. An operation that was in flight is committed or not;
@@ -213,7 +213,8 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
         return;
       }
       leave(one);
-      if (lane.kind !== "shared") lockedAccounts.applied(one.ride.userId);
+      // An answer that is given again needs no lock.
+      if (lane.kind !== "shared" && !outcome?.replayed) lockedAccounts.applied(one.ride.userId);
       if (outcome) one.resolve(outcome);
       else one.reject(new BalancectlError("INTERNAL", "The batch came back without this outcome"));
     });

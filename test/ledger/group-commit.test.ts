@@ -1,128 +1,20 @@
 /** The state machine of group commit, driven by hand: `apply` answers when the test says so. */
-import pg from "pg";
 import { describe, expect, test, vi } from "vitest";
 import { translateError } from "../../src/database/translate-error.ts";
-import { BalancectlError } from "../../src/errors.ts";
-import type { LockWait } from "../../src/ledger/apply-batch.ts";
-import { createGroupCommit, type GroupCommitOptions } from "../../src/ledger/group-commit.ts";
-import type { Operation, Outcome } from "../../src/ledger/operation.ts";
+import {
+  type Batch,
+  change,
+  databaseError,
+  driven,
+  keyed,
+  outcome,
+  states,
+  turn,
+  watched,
+} from "../support/driven-commit.ts";
 
 // Nothing here takes time: a test that waits has lost an answer.
 vi.setConfig({ testTimeout: 5_000 });
-
-interface Batch {
-  /** What was asked for, as "user:amount". */
-  readonly asked: string[];
-  readonly lane: number;
-  readonly lockWait: LockWait;
-  /** Answers each operation with its own amount as the balance. */
-  commit(): void;
-  /** Answers all but those on these users, whom another session has locked. */
-  passBy(...locked: number[]): void;
-  fail(error: unknown): void;
-  answer(outcomes: Outcome[]): void;
-}
-
-/** A group commit whose batches are taken, in the order they left, with `batch()`. */
-function driven(options: Partial<GroupCommitOptions> = {}) {
-  const left: Batch[] = [];
-  let awaited: ((batch: Batch) => void) | undefined;
-  const commit = createGroupCommit({
-    lanes: 1,
-    batchSizeMax: 500,
-    waitingMax: 1_000,
-    lockTimeoutMs: 2_000,
-    apply: (operations, lane, lockWait) =>
-      new Promise((resolve, reject) => {
-        const batch: Batch = {
-          lane,
-          lockWait,
-          asked: operations.map(({ userId, amount }) => `${userId}:${amount}`),
-          commit: () => resolve({ outcomes: operations.map(outcome), locked: [] }),
-          passBy: (...locked) => {
-            const isLocked = ({ userId }: Operation) => locked.includes(userId);
-            const outcomes = operations.map((one) => (isLocked(one) ? null : outcome(one)));
-            resolve({ outcomes, locked });
-          },
-          fail: reject,
-          answer: (outcomes) => resolve({ outcomes, locked: [] }),
-        };
-        if (awaited) awaited(batch);
-        else left.push(batch);
-        awaited = undefined;
-      }),
-    ...options,
-  });
-  return {
-    ...commit,
-    batch: (): Promise<Batch> => {
-      const batch = left.shift();
-      if (batch) return Promise.resolve(batch);
-      return new Promise((resolve) => {
-        awaited = resolve;
-      });
-    },
-    /** The same, without giving anything the time to run. */
-    unseenNow: () => left.length,
-    /** How many batches have left and were not taken, after everything that is due has run. */
-    unseen: async () => {
-      await turn();
-      await turn();
-      return left.length;
-    },
-  };
-}
-
-const turn = () => new Promise((resolve) => setImmediate(resolve));
-
-function change(userId: number, amount: number, more: Partial<Operation> = {}): Operation {
-  return { kind: "adjustment", userId, amount, ...more };
-}
-
-function keyed(userId: number, amount: number, key: string): Operation {
-  return change(userId, amount, { idempotency: { key, fingerprint: `[${amount}]` } });
-}
-
-function outcome({ amount }: Operation): Outcome {
-  return {
-    refusal: null,
-    balance: amount,
-    version: 1,
-    amount,
-    replayed: false,
-    operationId: null,
-    createdUserId: null,
-    refusedLeg: null,
-    decidedAtMs: 0,
-  };
-}
-
-/** A promise that says how it stands. */
-function watched(promise: Promise<Outcome>) {
-  const seen = { state: "waiting" as string };
-  const done = promise.then(
-    ({ balance }) => {
-      seen.state = `balance ${balance}`;
-    },
-    (error) => {
-      seen.state = error instanceof BalancectlError ? error.code : String(error);
-    },
-  );
-  return { seen, done };
-}
-
-async function states(promises: readonly Promise<Outcome>[]): Promise<string[]> {
-  const all = promises.map(watched);
-  await Promise.all(all.map(({ done }) => done));
-  return all.map(({ seen }) => seen.state);
-}
-
-/** As PostgreSQL reports it: certain that nothing was done. */
-function databaseError(code: string): BalancectlError {
-  const error = new pg.DatabaseError("no", 0, "error");
-  error.code = code;
-  return translateError(error, true);
-}
 
 describe("batches", () => {
   test("one turn's requests leave together, without a timer", async () => {
@@ -369,80 +261,6 @@ describe("lanes", () => {
     const { submit, batch } = driven({ lanes: 3 });
     void submit(change(Number.MAX_SAFE_INTEGER, 1));
     expect((await batch()).asked).toEqual(["9007199254740991:1"]);
-  });
-});
-
-describe("accounts that another session has locked", () => {
-  const unavailable = ["DATABASE_UNAVAILABLE"];
-
-  test("are passed by: the rest of the batch is answered, and they wait in a lane of their own", async () => {
-    const { submit, batch, unseen } = driven();
-    const bystander = submit(change(2, 2));
-    const waiting = [submit(change(1, 1))];
-    const first = await batch();
-    expect([first.lane, first.lockWait]).toEqual([0, "shared"]);
-    // Boarded the shared lane before anybody knew.
-    waiting.push(submit(change(1, 3)));
-    first.fail(databaseError("55P03"));
-    const again = await batch();
-    expect([again.asked, again.lane, again.lockWait]).toEqual([["2:2", "1:1"], 0, "none"]);
-    again.passBy(1);
-    expect((await bystander).balance).toBe(2);
-    const apart = await batch();
-    expect([apart.asked, apart.lane]).toEqual([["1:1", "1:3"], 1]);
-    expect(apart.lockWait).toBe(500);
-    // Who comes later waits behind it, and nobody else does.
-    waiting.push(submit(change(1, 4)));
-    expect(await unseen()).toBe(0);
-    void submit(change(2, 5));
-    expect((await batch()).asked).toEqual(["2:5"]);
-    apart.commit();
-    (await batch()).commit();
-    expect(await states(waiting)).toEqual(["balance 1", "balance 3", "balance 4"]);
-  });
-
-  test("are waited for until the lock timeout; after that only looked at, until they are free", async () => {
-    const clock = vi.spyOn(performance, "now").mockReturnValue(0);
-    try {
-      const { submit, batch } = driven({ lockTimeoutMs: 50 });
-      const first = submit(change(1, 1));
-      (await batch()).fail(databaseError("55P03"));
-      (await batch()).passBy(1);
-      const apart = await batch();
-      expect([apart.lane, apart.lockWait]).toEqual([1, 50]);
-      const second = submit(change(1, 2));
-      clock.mockReturnValue(50);
-      apart.fail(databaseError("55P03"));
-      (await batch()).passBy(1);
-      expect(await states([first])).toEqual(unavailable);
-      // Nobody waits for what somebody has waited for in vain.
-      const behind = await batch();
-      expect([behind.asked, behind.lockWait]).toEqual([["1:2"], "none"]);
-      behind.passBy(1);
-      expect(await states([second])).toEqual(unavailable);
-      const asking = submit(change(1, 3));
-      const look = await batch();
-      expect([look.asked, look.lane, look.lockWait]).toEqual([["1:3"], 2, "none"]);
-      look.passBy(1);
-      expect(await states([asking])).toEqual(unavailable);
-      // Another has looked just now; a tenth of a second later one may look again.
-      expect(await states([submit(change(1, 4))])).toEqual(unavailable);
-      clock.mockReturnValue(150);
-      const free = submit(change(1, 4));
-      (await batch()).commit();
-      expect((await free).balance).toBe(4);
-      // It may be waited for again; after five seconds it is an account like any other.
-      const later = submit(change(1, 5));
-      const next = await batch();
-      expect([next.lane, next.lockWait]).toEqual([1, 50]);
-      next.commit();
-      await later;
-      clock.mockReturnValue(5_151);
-      void submit(change(1, 6));
-      expect((await batch()).lane).toBe(0);
-    } finally {
-      clock.mockRestore();
-    }
   });
 });
 
