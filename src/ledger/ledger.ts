@@ -1,5 +1,5 @@
 /** The ledger: everything that can be asked of balances, on one database. */
-import { literal, Op, QueryTypes } from "sequelize";
+import { literal, Op } from "sequelize";
 import type { Config } from "../config.ts";
 import type { Database } from "../database/connection.ts";
 import type { UserRow } from "../database/models.ts";
@@ -8,6 +8,7 @@ import { applyBatch } from "./apply-batch.ts";
 import { createGroupCommit, type LedgerObserver } from "./group-commit.ts";
 import type { Operation, Outcome } from "./operation.ts";
 import { opening, touch, type WriteOptions } from "./request.ts";
+import { createUserIds } from "./user-ids.ts";
 
 export interface Ledger {
   readonly database: Database;
@@ -49,6 +50,7 @@ export function createLedger(database: Database, options: LedgerOptions): Ledger
     apply: (operations, lane, lockWait) =>
       applyBatch(database.writer(lane), operations, { keyLifetimeSeconds, now: now(), lockWait }),
   });
+  const userIds = createUserIds(database);
 
   async function openUser(
     request: OpenUserRequest,
@@ -56,12 +58,9 @@ export function createLedger(database: Database, options: LedgerOptions): Ledger
   ): Promise<Outcome> {
     const { id, balance } = request;
     if (id !== undefined) return await commit.submit(opening(id, balance, id, writeOptions));
-    for (;;) {
-      const next = await nextUserId(database);
-      const outcome = await commit.submit(opening(next, balance, undefined, writeOptions));
-      // Somebody chose this id by hand before the sequence came to it: take the next.
-      if (outcome.refusal !== "USER_EXISTS") return outcome;
-    }
+    return await userIds.open((next) =>
+      commit.submit(opening(next, balance, undefined, writeOptions)),
+    );
   }
 
   /** A user with a hold that is due is written first, and read again. */
@@ -114,18 +113,6 @@ async function readUsers(database: Database, after: number, limit: number): Prom
       raw: true,
     });
     return rows as unknown as ReadUser[];
-  } catch (error) {
-    throw translateError(error);
-  }
-}
-
-async function nextUserId(database: Database): Promise<number> {
-  try {
-    const [row] = await database.sequelize.query<{ id: number }>(
-      "SELECT nextval(pg_get_serial_sequence('users', 'id')) AS id",
-      { type: QueryTypes.SELECT },
-    );
-    return (row as { id: number }).id;
   } catch (error) {
     throw translateError(error);
   }
