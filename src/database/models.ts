@@ -57,6 +57,7 @@ export interface IdempotencyKeyRow {
   balance: number | null;
   version: number | null;
   operationId: string | null;
+  createdUserId: number | null;
   createdAt: Date;
 }
 
@@ -124,6 +125,7 @@ export function defineModels(sequelize: Sequelize): Models {
         balance: BIGINT,
         version: BIGINT,
         operationId: UUID,
+        createdUserId: BIGINT,
         createdAt: DATE,
       },
       { ...options, tableName: "idempotency_keys" },

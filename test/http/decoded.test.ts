@@ -169,6 +169,7 @@ describe("paths, queries and headers of any bytes", () => {
   const paths = (part: string) => [
     `/api/users/${part}`,
     `/api/users/1/operations/${part}`,
+    `/api/operations/${part}`,
     `/api/users/1/holds/${part}`,
     `/api/transfers/${part}`,
     `/api/users?limit=${part}`,

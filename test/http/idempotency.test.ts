@@ -56,6 +56,10 @@ function operation(key: string, id = userId) {
   return exchange(server.url, { path: `/api/users/${id}/operations/${encodeURIComponent(key)}` });
 }
 
+function opening(key: string) {
+  return exchange(server.url, { path: `/api/operations/${encodeURIComponent(key)}` });
+}
+
 /** The answer without what is a matter of the connection. */
 function essence(answer: Awaited<ReturnType<typeof put>>) {
   const { status, text, headers } = answer;
@@ -424,6 +428,49 @@ describe("what became of my request", () => {
       200,
       expect.objectContaining({ outcome: "INSUFFICIENT_FUNDS", amount: -20_000, balance: 10_000 }),
     ]);
+  });
+
+  test.each(["open-7", "o'pen\\-7", "%27"])("it opened a user, under %s", async (key) => {
+    const opened = await post({ balance: 70 }, key);
+    const { status, body } = await opening(key);
+    expect([status, body.data]).toEqual([
+      200,
+      {
+        userId: opened.body.data?.id,
+        key,
+        kind: "opening",
+        outcome: "applied",
+        amount: 70,
+        balance: 70,
+        version: 1,
+        createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+      },
+    ]);
+    expect((await operation(key, opened.body.data?.id)).status).toBe(404);
+  });
+
+  test("a key that paid opened nobody", async () => {
+    await put("a", { amount: -2 });
+    const { status, body } = await opening("a");
+    expect([status, body.error?.code]).toEqual([404, "OPERATION_NOT_FOUND"]);
+  });
+
+  test("under one key, of three users: three changes", async () => {
+    const ids = await Promise.all(
+      [1, 2, 3].map(async () => (await post({ balance: 9 })).body.data?.id),
+    );
+    for (const id of ids) {
+      const path = `/api/users/${id}/balance`;
+      const headers = { ...json, "idempotency-key": "order-17" };
+      const paid = await exchange(server.url, {
+        method: "PUT",
+        path,
+        headers,
+        body: '{"amount":-2}',
+      });
+      expect([paid.status, isReplay(paid)]).toEqual([200, false]);
+      expect((await operation("order-17", id)).body.data).toMatchObject({ userId: id, balance: 7 });
+    }
   });
 
   test("nothing is known of it", async () => {
