@@ -6,7 +6,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { BalancectlError } from "./errors.ts";
-import { idempotencyDaysMax, portMax } from "./limits.ts";
+import { idempotencyDaysMax, legsMax, portMax } from "./limits.ts";
 
 /** One settings table: variable, rule, default and meaning. `.env.example` is checked against it. */
 const wholeNumber = (min: number, max: number, fallback: number) =>
@@ -36,13 +36,14 @@ const settings = z.object({
     .default("info"),
   // 500: beyond it a batch gains little and one slow commit delays more callers (ARCHITECTURE.md).
   BALANCECTL_BATCH_SIZE_MAX: wholeNumber(1, 5_000, 500),
-  // 20,000: the headline run (10,000 at once) fits twice.
-  BALANCECTL_WAITING_MAX: wholeNumber(1, 1_000_000, 20_000),
+  // 20,000: the headline run (10,000 at once) fits twice. A full batch of transfers must fit, or it is told
+  // to try again later for ever.
+  BALANCECTL_WAITING_MAX: wholeNumber(legsMax, 1_000_000, 20_000),
   // 4: lanes are filled one after another, so that those which are not needed cost nothing.
   BALANCECTL_LANES: wholeNumber(1, 64, 4),
   BALANCECTL_ALLOWED_HOSTS: z.string().default(""),
   BALANCECTL_READ_CONNECTIONS_MAX: wholeNumber(1, 200, 8),
-  BALANCECTL_LOCK_TIMEOUT_MS: wholeNumber(1, 600_000, 2_000),
+  BALANCECTL_LOCK_TIMEOUT_MS: wholeNumber(1, 600_000, 1_000),
   BALANCECTL_STATEMENT_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),
   BALANCECTL_IDEMPOTENCY_DAYS: wholeNumber(1, idempotencyDaysMax, 30),
   BALANCECTL_BODY_BYTES_MAX: wholeNumber(64, 10_000_000, 100_000),

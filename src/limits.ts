@@ -6,6 +6,9 @@ export const holdSecondsMax = 315_360_000;
 /** Ten years: how long idempotency keys are kept. */
 export const idempotencyDaysMax = 3_650;
 
+/** Transfers of one all-or-none batch. */
+export const legsMax = 500;
+
 export const portMax = 65_535;
 
 /** Of a stress run. */

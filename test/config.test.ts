@@ -30,7 +30,7 @@ describe("defaults", () => {
       waitingMax: 20_000,
       lanes: 4,
       readConnectionsMax: 8,
-      lockTimeoutMs: 2_000,
+      lockTimeoutMs: 1_000,
       statementTimeoutMs: 10_000,
       idempotencyDays: 30,
       bodyBytesMax: 100_000,
@@ -73,6 +73,7 @@ describe("values", () => {
       "allowedHosts",
       ["a.example", "b.example"],
     ],
+    ["BALANCECTL_WAITING_MAX", "500", "waitingMax", 500],
     ["BALANCECTL_DRAIN_TIMEOUT_MS", "0", "drainTimeoutMs", 0],
   ];
 
@@ -107,6 +108,12 @@ describe("refused", () => {
       }
     },
   );
+
+  test("room to wait that a full batch of transfers would never find", () => {
+    expect(problems({ BALANCECTL_WAITING_MAX: "499" })).toEqual([
+      'BALANCECTL_WAITING_MAX must be a whole number from 500 to 1000000 (it is "499")',
+    ]);
+  });
 
   test("all at once, a line each", () => {
     const all = problems(Object.fromEntries(settingNames.map((name) => [name, "!"])));

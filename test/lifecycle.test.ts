@@ -516,11 +516,11 @@ test("more than may wait is OVERLOADED, exactly, and nothing of it is done", asy
   const url = await createTestDatabase();
   const server = await startServer({
     DATABASE_URL: url,
-    BALANCECTL_WAITING_MAX: "50",
+    BALANCECTL_WAITING_MAX: "500",
     BALANCECTL_LOCK_TIMEOUT_MS: "60000",
     BALANCECTL_STATEMENT_TIMEOUT_MS: "60000",
   });
-  const load = openLoad([server.url], 80);
+  const load = openLoad([server.url], 530);
   await load.open();
   const lock = await lockUser(url, 1);
   let refused = 0;
@@ -529,7 +529,7 @@ test("more than may wait is OVERLOADED, exactly, and nothing of it is done", asy
     allRefused = resolve;
   });
   const answers = Promise.all(
-    Array.from({ length: 80 }, async (_, n) => {
+    Array.from({ length: 530 }, async (_, n) => {
       const answer = await load.send({ userId: 1, amount: -1 }, n);
       if (answer.status === 503) refused += 1;
       if (refused === 30) allRefused();
@@ -540,7 +540,7 @@ test("more than may wait is OVERLOADED, exactly, and nothing of it is done", asy
   const { headers, status } = await adjust(server, 1, -1);
   expect([status, headers.get("retry-after")]).toEqual([503, "1"]);
   await lock.release();
-  expect(tally(await answers)).toEqual({ "200": 50, "503 OVERLOADED": 30 });
+  expect(tally(await answers)).toEqual({ "200": 500, "503 OVERLOADED": 30 });
   await load.close();
-  expect(await account(url)).toEqual({ balance: 9_950, entries: 51 });
+  expect(await account(url)).toEqual({ balance: 9_500, entries: 501 });
 });

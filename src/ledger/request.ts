@@ -143,11 +143,15 @@ function operation(
   };
 }
 
-/** The request itself where it is short, which a person can read in the table, else its SHA-256. */
+/**
+ * The request itself where it is short, which a person can read in the table, else its SHA-256; behind the
+ * number of its form. What it is made of stays as it is while keys live: another form, even another order
+ * of fields, would tell every client who retries across an upgrade that its key was used for something else.
+ */
 function fingerprint(request: readonly unknown[]): string {
   const last = request.findLastIndex((part) => part !== undefined);
   const text = JSON.stringify(request.slice(0, last + 1));
-  return text.length <= 64 ? text : createHash("sha256").update(text).digest("base64url");
+  return `1:${text.length <= 64 ? text : createHash("sha256").update(text).digest("base64url")}`;
 }
 
 /** The order of keys in a JSON object means nothing, so it must not make another request. */

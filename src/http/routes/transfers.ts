@@ -12,12 +12,10 @@ import { refusalError } from "../../ledger/refusal.ts";
 import { transfer, transferBatch } from "../../ledger/request.ts";
 import { findTransfer } from "../../ledger/transfers.ts";
 import { nthUuid } from "../../ledger/uuid.ts";
+import { legsMax } from "../../limits.ts";
 import { sendData, sendFailure } from "../answer.ts";
 import { type Api, answeredRefusal, methodNotAllowed, writeOptions } from "../api.ts";
 import { readJsonBody } from "../json-body.ts";
-
-/** Most legs of one all-or-none batch. */
-const legsMax = 500;
 
 const transferBody = z
   .strictObject({ from: idNumber, to: idNumber, amount: positiveAmount, ...writeFields })
