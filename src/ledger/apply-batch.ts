@@ -4,13 +4,8 @@
  */
 import type { Statement } from "../database/one-value-query.ts";
 import type { Writer } from "../database/writers.ts";
+import type { LockWait } from "./lock-wait.ts";
 import type { Operation, Outcome, Refusal } from "./operation.ts";
-
-/**
- * How long a user whom another session has locked is waited for: `sharedLockWaitMs`, so many
- * milliseconds, or not at all.
- */
-export type LockWait = "shared" | "none" | number;
 
 export interface Applied {
   /** By operation; null where nothing was done because a user is locked, and was not waited for. */

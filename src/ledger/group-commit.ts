@@ -26,9 +26,8 @@
  * - Bounds: two batches in flight a lane, batchSizeMax operations a batch, waitingMax waiting in all
  *   lanes; beyond that OVERLOADED, at once.
  * - Locked accounts: a batch waits `sharedLockWaitMs` for users that another session has locked, then runs
- *   again and passes them by. Their operations wait in lanes apart, as long as the lock timeout allows;
- *   for a while so do those that come after them, and where a wait has run out they only look whether the
- *   lock is gone (locked-accounts.ts). Nobody else waits for it.
+ *   again and passes them by. Their operations wait in lanes apart, from then as long as the lock timeout
+ *   allows, and so for a while do those that come after them (locked-accounts.ts). Nobody else waits.
  * - A crash loses nothing that was answered. An operation that was in flight is committed or not;
  *   its caller got no answer and can look, or repeat it under its idempotency key.
  * - When the database refuses a whole batch over its data, everything was rolled back, and each
@@ -37,8 +36,9 @@
  */
 import { accountLocked, failedOnData, lockWaitRanOut } from "../database/translate-error.ts";
 import { BalancectlError } from "../errors.ts";
-import type { Applied, LockWait } from "./apply-batch.ts";
+import type { Applied } from "./apply-batch.ts";
 import { createLanes, type Lane } from "./lanes.ts";
+import { type LockWait, lockWaitOf } from "./lock-wait.ts";
 import { createLockedAccounts } from "./locked-accounts.ts";
 import type { Operation, Outcome } from "./operation.ts";
 import { takeBatch, type Waiting, weightOf } from "./take-batch.ts";
@@ -77,9 +77,6 @@ export interface LedgerObserver {
  */
 const flightsMax = 2;
 
-/** A locked user who is alone in a lane is waited for in PostgreSQL's own queue, in pieces of this. */
-const aloneLockWaitMs = 500;
-
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const { batchSizeMax, waitingMax, lockTimeoutMs, apply, observer } = options;
   const lanes = createLanes(options.lanes);
@@ -99,7 +96,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     }
     waitingCount += weight;
     const ride = lanes.board(operation, locked);
-    const deadline = performance.now() + (locked?.isStuck ? 0 : lockTimeoutMs);
+    const deadline = locked?.isStuck ? 0 : Number.POSITIVE_INFINITY;
     const arrival = arrivals++;
     return new Promise((resolve, reject) => {
       const { lane } = ride;
@@ -144,7 +141,8 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     lane.flying += batch.length;
     let left: Waiting[];
     try {
-      const applied = await apply(operationsOf(batch), lane.index, lockWait(lane, batch));
+      const lockWait = lockWaitOf(lane, batch, lockedAccounts, lockTimeoutMs);
+      const applied = await apply(operationsOf(batch), lane.index, lockWait);
       left = settle(lane, batch, applied, leftAt);
     } catch (error) {
       if (lockWaitRanOut(error)) left = await passBy(lane, batch);
@@ -192,7 +190,8 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
           continue;
         }
         anyRanOut = true;
-        left.push(...keepWaiting(lane, [one], [one.operation.userId]));
+        startWaiting(batch, leftAt);
+        left.push(...keepWaiting(lane, [one], [one.operation.userId], leftAt));
       }
     }
     return left;
@@ -221,11 +220,21 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     const operations = batch.length - passedBy.length;
     const durationMs = performance.now() - leftAt;
     tell(() => observer?.batchCommitted?.({ lane: lane.index, operations, durationMs }));
-    return passedBy.length === 0 ? passedBy : keepWaiting(lane, passedBy, locked);
+    return passedBy.length === 0 ? passedBy : keepWaiting(lane, passedBy, locked, leftAt);
   }
 
-  /** @returns those that may go on waiting */
-  function keepWaiting(lane: Lane, batch: Waiting[], userIds: readonly number[]): Waiting[] {
+  function startWaiting(batch: readonly Waiting[], since: number): void {
+    for (const one of batch) one.deadline = Math.min(one.deadline, since + lockTimeoutMs);
+  }
+
+  /** @param since when the flight left that found `userIds` locked. @returns those that may wait on */
+  function keepWaiting(
+    lane: Lane,
+    batch: Waiting[],
+    userIds: readonly number[],
+    since: number,
+  ): Waiting[] {
+    startWaiting(batch, since);
     lockedAccounts.found(userIds);
     const now = performance.now();
     const lockedOf = ({ operation }: Waiting) => lockedAccounts.among(operation);
@@ -262,16 +271,6 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       lane.waiting.sort((a, b) => a.arrival - b.arrival);
       board(lane);
     }
-  }
-
-  function lockWait({ kind }: Lane, batch: readonly Waiting[]): LockWait {
-    if (kind === "shared") return "shared";
-    if (kind === "asking") return "none";
-    if (batch.every(({ operation }) => lockedAccounts.among(operation)?.isStuck)) return "none";
-    const userId = batch[0]?.ride.userId;
-    if (batch.some(({ ride }) => ride.userId !== userId)) return "shared";
-    const lastMs = Math.max(...batch.map(({ deadline }) => deadline)) - performance.now();
-    return Math.ceil(Math.min(aloneLockWaitMs, Math.max(lastMs, 1)));
   }
 
   function fail(lane: Lane, batch: Waiting[], error: unknown): [] {

@@ -9,8 +9,11 @@ export interface Waiting {
   ride: Ride;
   /** A number that grows: who came first. */
   readonly arrival: number;
-  /** Until when, by performance.now(), it waits for a user that another session has locked. */
-  readonly deadline: number;
+  /**
+   * Until when, by performance.now(), it waits for a user that another session has locked: Infinity until
+   * it has found one locked, because a wait behind other operations is no wait for a lock.
+   */
+  deadline: number;
 }
 
 /** How much of a batch, and of the room for those that wait, an operation takes. */

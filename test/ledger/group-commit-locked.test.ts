@@ -78,6 +78,26 @@ describe("accounts that another session has locked", () => {
     }
   });
 
+  test("are waited for from when they were found locked: a wait behind others is none", async () => {
+    const clock = vi.spyOn(performance, "now").mockReturnValue(0);
+    try {
+      const { submit, batch } = driven({ lockTimeoutMs: 50 });
+      void submit(change(2, 1));
+      const long = await batch();
+      const first = submit(change(1, 2));
+      clock.mockReturnValue(1_000);
+      long.commit();
+      (await batch()).fail(databaseError("55P03"));
+      (await batch()).passBy(1);
+      const apart = await batch();
+      expect([apart.asked, apart.lockWait]).toEqual([["1:2"], 50]);
+      apart.commit();
+      expect((await first).balance).toBe(2);
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
   test("a transfer and a batch wait for the one of their users who is locked", async () => {
     const { submit, batch } = driven({ lanes: 2 });
     void submit(change(5, 1));

@@ -2,8 +2,8 @@
 import pg from "pg";
 import { translateError } from "../../src/database/translate-error.ts";
 import { BalancectlError } from "../../src/errors.ts";
-import type { LockWait } from "../../src/ledger/apply-batch.ts";
 import { createGroupCommit, type GroupCommitOptions } from "../../src/ledger/group-commit.ts";
+import type { LockWait } from "../../src/ledger/lock-wait.ts";
 import type { Operation, Outcome } from "../../src/ledger/operation.ts";
 
 export interface Batch {
