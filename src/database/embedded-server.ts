@@ -53,10 +53,14 @@ export async function findServer(place: Place): Promise<FoundServer | undefined>
   return { pid, port: port || undefined, process: await identify(pid, place) };
 }
 
-/** @param stale the process number in a `postmaster.pid` that no server of this cluster owns. */
+/**
+ * @param claimed the claim on the cluster, which the server keeps open
+ * @param stale the process number in a `postmaster.pid` that no server of this cluster owns
+ */
 export async function startServer(
   place: Place,
   binaries: Binaries,
+  claimed: number,
   stale: number | undefined,
 ): Promise<ServerProcess> {
   const log = await openLog(place);
@@ -69,7 +73,7 @@ export async function startServer(
     if (stale !== undefined) options.env["PG_GRANDPARENT_PID"] = String(stale);
     const child = spawn(binaries.postgres, await serverArgs(place), {
       ...options,
-      stdio: ["ignore", log.fd, log.fd],
+      stdio: ["ignore", log.fd, log.fd, claimed],
     });
     const exited = new Promise((resolve) => child.once("exit", resolve));
     await once(child, "spawn");

@@ -3,9 +3,10 @@
  * run as root, so root runs it as the owner of an existing cluster or as `nobody`, the one
  * unprivileged user that every Unix has. Anybody else runs it as themselves.
  */
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { chmod, mkdir, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import type { Readable } from "node:stream";
 import { BalancectlError } from "../errors.ts";
 
 /** The folder's name carries the version of the cluster's format: another major cannot read it. */
@@ -67,18 +68,22 @@ export async function requireReachable({ user, folder }: Place): Promise<void> {
   );
 }
 
-/** Runs a program to its end and keeps what it printed. `code` is null if a signal ended it. */
+/**
+ * Runs a program to its end and keeps what it printed. `code` is null if a signal ended it.
+ * @param fd an open file that it gets as number 3
+ */
 export function runAs(
   user: OsUser | undefined,
   file: string,
   args: readonly string[],
   cwd: string,
+  fd?: number,
 ): Promise<{ code: number | null; output: string }> {
   return new Promise((resolvePromise, reject) => {
     const child = spawn(file, args, {
       ...childOptions(user, cwd),
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+      stdio: ["ignore", "pipe", "pipe", ...(fd === undefined ? [] : [fd])],
+    }) as ChildProcessByStdio<null, Readable, Readable>;
     let output = "";
     const keep = (chunk: Buffer) => {
       output = (output + chunk).slice(-outputBytesMax);

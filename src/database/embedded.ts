@@ -15,6 +15,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { BalancectlError } from "../errors.ts";
 import { findBinaries } from "./embedded-binaries.ts";
+import { claimCluster, clearNote, type Holder, keepTouching } from "./embedded-claim.ts";
 import { clusterExists, createCluster, databaseName, removeAbandoned } from "./embedded-cluster.ts";
 import { type Lease, takeLease } from "./embedded-lease.ts";
 import { findServer, type ServerProcess, startServer, stopServer } from "./embedded-server.ts";
@@ -25,6 +26,9 @@ const quietMsMax = 60_000;
 
 /** One that says that it is recovering is waited for longer: stopped, it would begin anew. */
 const openMsMax = 600_000;
+
+/** How long a server elsewhere may take to stop, as in a rolling restart, before we give up. */
+const claimedMsMax = 5_000;
 
 /** A wait that is longer than this is announced. */
 const noticeableMs = 2_000;
@@ -64,6 +68,10 @@ interface Opening {
   saidWaiting: boolean;
   server: ServerProcess | undefined;
   failedStarts: number;
+  /** Since when the cluster is claimed, and no server of it is to be seen. */
+  claimedSinceMs: number | undefined;
+  /** Ends the touching of the note that says that the cluster is in use. */
+  stopTouching: () => void;
 }
 
 /**
@@ -81,6 +89,7 @@ export async function openEmbeddedPostgres(options: EmbeddedOptions): Promise<Em
   } catch (error) {
     // What went wrong first is what people are told.
     if (opening) await stopOwnServer(opening).catch(() => {});
+    opening?.stopTouching();
     if (signal?.aborted) throw signal.reason;
     if (error instanceof BalancectlError) throw error;
     const message =
@@ -102,14 +111,20 @@ function beginning(
     saidWaiting: false,
     waitingSinceMs: undefined,
   };
-  return { place, onProgress, signal, startMs, ...nothingYet, server: undefined, failedStarts: 0 };
+  return {
+    ...{ place, onProgress, signal, startMs, ...nothingYet, server: undefined, failedStarts: 0 },
+    ...{ claimedSinceMs: undefined, stopTouching: () => {} },
+  };
 }
 
-function opened(dataDir: string, { place, server }: Opening, lease: Lease): EmbeddedPostgres {
+function opened(dataDir: string, opening: Opening, lease: Lease): EmbeddedPostgres {
+  const { place, server } = opening;
   const { port, password, postmasterPid } = lease;
   const own = server?.pid === postmasterPid ? server : undefined;
   // It is meant to outlive us if others use it.
   own?.unref();
+  opening.stopTouching();
+  const stopTouching = keepTouching(place);
   const address = `${encodeURIComponent(password)}@127.0.0.1:${port}`;
   let closing: Promise<void> | undefined;
   return {
@@ -117,7 +132,7 @@ function opened(dataDir: string, { place, server }: Opening, lease: Lease): Embe
     dataDir,
     startedHere: own !== undefined,
     close: () => {
-      closing ??= lease.leave(() => stopServer(place, postmasterPid));
+      closing ??= lease.leave(() => stop(place, postmasterPid)).finally(stopTouching);
       return closing;
     },
   };
@@ -133,7 +148,7 @@ async function reachServer(opening: Opening): Promise<Lease> {
       const attempt = await takeLease(place, found);
       if (attempt.lease) {
         if (!signal?.aborted) return attempt.lease;
-        await attempt.lease.leave(() => stopServer(place, found.pid));
+        await attempt.lease.leave(() => stop(place, found.pid));
         continue;
       }
       noteAnswer(opening, attempt.code);
@@ -144,10 +159,11 @@ async function reachServer(opening: Opening): Promise<Lease> {
       // Ours, if we started one, gave way to this.
       opening.server = undefined;
       opening.failedStarts = 0;
+      opening.claimedSinceMs = undefined;
       await pause(opening, pauseMs);
     } else if (await clusterExists(place)) {
       await start(opening, found?.pid);
-      pauseMs = 5;
+      if (opening.server) pauseMs = 5;
     } else {
       await create(opening);
     }
@@ -168,6 +184,9 @@ async function start(opening: Opening, stalePid: number | undefined): Promise<vo
   if (server) await noteFailedStart(opening, server);
   await requireReachable(place);
   const binaries = await findBinaries(place, onProgress);
+  const claim = await claimCluster(place, onProgress);
+  if (!claim.file) return await waitForHolder(opening, claim.holder);
+  opening.claimedSinceMs = undefined;
   if (!server) {
     const crashed = stalePid !== undefined;
     onProgress(
@@ -176,10 +195,41 @@ async function start(opening: Opening, stalePid: number | undefined): Promise<vo
         : "Starting the embedded PostgreSQL",
     );
   }
-  signal?.throwIfAborted();
-  await removeAbandoned(place);
-  opening.server = await startServer(place, binaries, stalePid);
+  try {
+    signal?.throwIfAborted();
+    await removeAbandoned(place);
+    opening.server = await startServer(place, binaries, claim.file.fd, stalePid);
+    opening.stopTouching();
+    opening.stopTouching = keepTouching(place);
+  } finally {
+    await claim.file.close();
+  }
   opening.answerMs = Date.now();
+}
+
+/** Another of our own processes may be starting it, and will be seen; or it is stopping elsewhere. */
+async function waitForHolder(opening: Opening, holder: Holder | undefined): Promise<void> {
+  const { place, signal } = opening;
+  opening.server = undefined;
+  opening.claimedSinceMs ??= Date.now();
+  if (Date.now() - opening.claimedSinceMs < claimedMsMax) {
+    await sleep(50, undefined, { signal });
+    return;
+  }
+  const who = holder
+    ? `process ${holder.pid} on ${holder.host}, since ${holder.since}`
+    : "by a program that left no note of itself";
+  throw new BalancectlError(
+    "EMBEDDED_UNAVAILABLE",
+    `The embedded PostgreSQL in ${place.folder} is in use elsewhere: ${who}. A second one on the same ` +
+      "files would destroy them. Stop that one first, set BALANCECTL_DATA_DIR to a folder of this one's " +
+      "own, or set DATABASE_URL for both",
+  );
+}
+
+async function stop(place: Place, pid: number): Promise<void> {
+  await stopServer(place, pid);
+  await clearNote(place);
 }
 
 async function noteFailedStart(opening: Opening, server: ServerProcess): Promise<void> {
@@ -238,7 +288,7 @@ async function stopOwnServer({ place, server }: Opening): Promise<void> {
   const found = await findServer(place);
   const attempt = found?.pid === server.pid ? await takeLease(place, found) : undefined;
   if (attempt?.lease) {
-    await attempt.lease.leave(() => stopServer(place, server.pid));
+    await attempt.lease.leave(() => stop(place, server.pid));
   } else {
     server.interrupt();
     await Promise.race([server.exited, sleep(quietMsMax, undefined, { ref: false })]);

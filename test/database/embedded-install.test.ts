@@ -139,7 +139,11 @@ test.skipIf(!asRoot)("as root, programs that are closed to others are copied onc
   expect(await openOnce(app, dataDir)).toEqual({ lines: [copying, creating, starting] });
   expect(await openOnce(app, dataDir)).toEqual({ lines: [starting] });
   const entries = await readdir(join(dataDir, "postgres-18"));
-  expect(entries.sort()).toEqual(["data", expect.stringMatching(/^install-18\./), "server.log"]);
+  expect(entries.sort()).toEqual([
+    ...["data", "in-use.json"],
+    expect.stringMatching(/^install-18\./),
+    "server.log",
+  ]);
 });
 
 test.skipIf(!asRoot)("as root, a data folder that is closed to others is named", async () => {

@@ -156,7 +156,7 @@ describe("the first start", () => {
     expect(await readFile(join(folder, "data/pgpass"), "utf8")).toBe(
       `127.0.0.1:*:*:balancectl:${password}\n`,
     );
-    expect(await contents(shared)).toEqual(["data", "server.log"]);
+    expect(await contents(shared)).toEqual(["data", "in-use.json", "server.log"]);
   });
 
   test("made by several at once is made once, and serves them all", async () => {
@@ -170,7 +170,7 @@ describe("the first start", () => {
     expect([here, alsoHere, there].filter((one) => one.startedHere)).toHaveLength(1);
     await Promise.all([here.close(), alsoHere.close(), there.leave()]);
     await expectStopped(here);
-    expect(await contents(dataDir)).toEqual(["data", "server.log"]);
+    expect(await contents(dataDir)).toEqual(["data", "in-use.json", "server.log"]);
   });
 
   test("leaves the mode of a folder that was there alone", async () => {
