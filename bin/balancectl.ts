@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The process: argv, environment and signals in, exit code out. Nothing below touches them. */
 import { fileURLToPath } from "node:url";
+import { readEnvFile } from "../src/cli/env-file.ts";
 import { run } from "../src/cli/program.ts";
 
 const stopping = new AbortController();
@@ -20,12 +21,11 @@ process.on("message", (message) => {
 });
 process.on("disconnect", () => stopping.abort(new Error("the parent process is gone")));
 try {
-  process.loadEnvFile();
+  // What the environment has already wins.
+  process.env = { ...readEnvFile(".env"), ...process.env };
 } catch (error) {
-  if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
-    process.stderr.write(`balancectl: .env cannot be read: ${(error as Error).message}\n`);
-    process.exit(2);
-  }
+  process.stderr.write(`balancectl: .env cannot be read: ${(error as Error).message}\n`);
+  process.exit(2);
 }
 
 process.exitCode = await run({

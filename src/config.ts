@@ -2,9 +2,10 @@
  * Settings: flags win over the environment, the environment over `.env`. Everything is checked at
  * once, and every problem names its variable.
  */
-import { homedir } from "node:os";
-import { join } from "node:path";
+import { userInfo } from "node:os";
+import { isAbsolute, join } from "node:path";
 import { z } from "zod";
+import { completeDatabaseUrl, DatabaseUrlProblem } from "./database-url.ts";
 import { BalancectlError } from "./errors.ts";
 import { idempotencyDaysMax, legsMax, portMax } from "./limits.ts";
 
@@ -20,14 +21,7 @@ const wholeNumber = (min: number, max: number, fallback: number) =>
 const settings = z.object({
   HOST: z.string().default("127.0.0.1"),
   PORT: wholeNumber(0, portMax, 3000),
-  DATABASE_URL: z
-    .string()
-    .regex(/^postgres(ql)?:\/\//, {
-      error: "must be a URL that begins with postgres:// or postgresql://",
-      abort: true,
-    })
-    .refine(isDatabaseUrl, "must be a valid URL, like postgres://user:pw@host:5432/db")
-    .optional(),
+  DATABASE_URL: z.string().optional(),
   BALANCECTL_DATA_DIR: z.string().optional(),
   LOG_LEVEL: z
     .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], {
@@ -53,12 +47,12 @@ const settings = z.object({
 export type SettingName = keyof typeof settings.shape;
 export const settingNames = Object.keys(settings.shape) as SettingName[];
 
-/** Times in milliseconds, sizes in bytes. `databaseUrl` absent means the embedded PostgreSQL. */
+/** Times in milliseconds, sizes in bytes. There is a `databaseUrl`, or the embedded PostgreSQL's `dataDir`. */
 export interface Config {
   readonly host: string;
   readonly port: number;
   readonly databaseUrl: string | undefined;
-  readonly dataDir: string;
+  readonly dataDir: string | undefined;
   /** Host names, beside the loopback ones, that a server on loopback answers for. */
   readonly allowedHosts: readonly string[];
   readonly logLevel: z.output<typeof settings>["LOG_LEVEL"];
@@ -73,8 +67,12 @@ export interface Config {
   readonly drainTimeoutMs: number;
 }
 
+/** Set to nothing they would put another database in the place of the one that was meant. */
+const neverEmpty: readonly SettingName[] = ["DATABASE_URL", "BALANCECTL_DATA_DIR"];
+
 /**
- * Reads the settings out of `env`; an empty variable counts as not set.
+ * Reads the settings out of `env`; an empty variable counts as not set, but for those that say where the
+ * ledger is.
  * @throws BalancectlError CONFIG_INVALID, one line for every variable that is wrong.
  */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
@@ -84,12 +82,19 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const result = settings.safeParse(given);
   const problems = (result.error?.issues ?? []).map((issue) => {
     const name = String(issue.path[0]);
-    const shown = name === "DATABASE_URL" ? "" : ` (it is ${JSON.stringify(env[name])})`;
-    return `${name} ${issue.message}${shown}`;
+    return `${name} ${issue.message} (it is ${JSON.stringify(env[name])})`;
   });
+  for (const name of neverEmpty) {
+    if (env[name] === "") problems.push(`${name} is set but empty: unset it for the default`);
+  }
+  const place = placeOf(env);
+  problems.push(...place.problems);
   // A setting that is spelled wrong must not be a default in silence.
   const unknown = Object.keys(env).filter(
-    (name) => name.startsWith("BALANCECTL_") && !(name in settings.shape),
+    (name) =>
+      name.startsWith("BALANCECTL_") &&
+      !(name in settings.shape) &&
+      !isServiceLink(name, env[name]),
   );
   for (const name of unknown)
     problems.push(`${name} is not a setting; .env.example names them all`);
@@ -100,8 +105,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   return Object.freeze({
     host: s.HOST,
     port: s.PORT,
-    databaseUrl: s.DATABASE_URL,
-    dataDir: s.BALANCECTL_DATA_DIR ?? defaultDataDir(env),
+    databaseUrl: place.databaseUrl,
+    dataDir: place.dataDir,
     allowedHosts: s.BALANCECTL_ALLOWED_HOSTS.toLowerCase()
       .split(/[\s,]+/)
       .filter(Boolean),
@@ -118,17 +123,73 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   });
 }
 
-function isDatabaseUrl(text: string): boolean {
+/** Where the ledger is: the database that the URL names, or else a folder. */
+function placeOf(env: Readonly<Record<string, string | undefined>>): {
+  databaseUrl?: string;
+  dataDir?: string;
+  problems: string[];
+} {
+  const { DATABASE_URL, BALANCECTL_DATA_DIR } = env;
+  const problems: string[] = [];
   try {
-    decodeURIComponent(new URL(text).pathname);
-    return true;
-  } catch {
-    return false;
+    // With a database no folder is needed, nor a home to have it in.
+    if (DATABASE_URL) return { databaseUrl: completeDatabaseUrl(DATABASE_URL, env), problems };
+  } catch (error) {
+    if (!(error instanceof DatabaseUrlProblem)) throw error;
+    return { problems: [`DATABASE_URL ${error.message}`] };
   }
+  try {
+    const dataDir = BALANCECTL_DATA_DIR ? inHome(BALANCECTL_DATA_DIR, env) : defaultDataDir(env);
+    return { dataDir, problems };
+  } catch (error) {
+    return { problems: [`BALANCECTL_DATA_DIR ${(error as Error).message}`] };
+  }
+}
+
+/** `~` as a shell reads it: one that came out of a .env has met no shell. */
+function inHome(folder: string, env: Readonly<Record<string, string | undefined>>): string {
+  if (!folder.startsWith("~")) return folder;
+  if (folder !== "~" && !folder.startsWith("~/")) {
+    throw new Error("may begin with ~/ for your home folder, but not with ~ and a name");
+  }
+  return join(homeFolder(env), folder.slice(1));
 }
 
 /** Root's home is closed to the user PostgreSQL must run as, so root keeps its data below /var/lib. */
 function defaultDataDir(env: Readonly<Record<string, string | undefined>>): string {
   if (process.getuid?.() === 0) return "/var/lib/balancectl";
-  return join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "balancectl");
+  const { XDG_DATA_HOME = "" } = env;
+  // A relative one is to be ignored, by the specification of these folders.
+  if (isAbsolute(XDG_DATA_HOME)) return join(XDG_DATA_HOME, "balancectl");
+  return join(homeFolder(env), ".local", "share", "balancectl");
+}
+
+/** @throws when there is none, as for a user whom the system does not know */
+function homeFolder(env: Readonly<Record<string, string | undefined>>): string {
+  const home = env["HOME"] || accountHome();
+  if (home && isAbsolute(home)) return home;
+  throw new Error(
+    "must be set, to the folder for the embedded PostgreSQL: this user has no home folder (or set " +
+      "DATABASE_URL)",
+  );
+}
+
+function accountHome(): string | undefined {
+  try {
+    return userInfo().homedir;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * What Kubernetes puts into every container of a namespace with a Service called balancectl, or
+ * balancectl-and-more.
+ * @see https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+ */
+function isServiceLink(name: string, value = ""): boolean {
+  if (/_SERVICE_HOST$/.test(name)) return true;
+  if (/_SERVICE_PORT(_[A-Z0-9_]+)?$/.test(name)) return /^\d+$/.test(value);
+  if (/_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name)) return true;
+  return /_PORT$/.test(name) && /^(tcp|udp|sctp):\/\//.test(value);
 }

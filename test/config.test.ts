@@ -39,9 +39,14 @@ describe("defaults", () => {
     expect(dataDir).toMatch(/\/balancectl$/);
   });
 
-  test("stand in for what is empty", () => {
+  test("stand in for what is empty, but not for the place of the ledger", () => {
     const empty = Object.fromEntries(settingNames.map((name) => [name, ""]));
-    expect(loadConfig(empty)).toEqual(loadConfig({}));
+    const places = { DATABASE_URL: undefined, BALANCECTL_DATA_DIR: undefined };
+    expect(loadConfig({ ...empty, ...places })).toEqual(loadConfig({}));
+    expect(problems(empty)).toEqual([
+      "DATABASE_URL is set but empty: unset it for the default",
+      "BALANCECTL_DATA_DIR is set but empty: unset it for the default",
+    ]);
   });
 
   test("hold the headline run twice over", () => {
@@ -63,8 +68,9 @@ describe("values", () => {
     ["PORT", "0", "port", 0],
     ["PORT", "65535", "port", 65_535],
     ["DATABASE_URL", "postgres://u:p@h/d", "databaseUrl", "postgres://u:p@h/d"],
-    ["DATABASE_URL", "postgresql://h:1/d?a=b", "databaseUrl", "postgresql://h:1/d?a=b"],
+    ["DATABASE_URL", "postgresql://h:1/d?port=2", "databaseUrl", "postgresql://h:1/d?port=2"],
     ["BALANCECTL_DATA_DIR", "/data", "dataDir", "/data"],
+    ["BALANCECTL_DATA_DIR", "data", "dataDir", "data"],
     ["LOG_LEVEL", "silent", "logLevel", "silent"],
     ["BALANCECTL_BATCH_SIZE_MAX", "1", "batchSizeMax", 1],
     [
@@ -79,6 +85,52 @@ describe("values", () => {
 
   test.each(given)("%s=%s", (name, text, field, value) => {
     expect(loadConfig({ [name]: text })[field]).toEqual(value);
+  });
+});
+
+describe("the folder of the embedded PostgreSQL", () => {
+  test("with ~ in it, which a .env hands over as it is", () => {
+    const env = { HOME: "/home/ann" };
+    expect(loadConfig({ ...env, BALANCECTL_DATA_DIR: "~/ledger" }).dataDir).toBe(
+      "/home/ann/ledger",
+    );
+    expect(loadConfig({ ...env, BALANCECTL_DATA_DIR: "~" }).dataDir).toBe("/home/ann");
+    expect(problems({ ...env, BALANCECTL_DATA_DIR: "~bob/x" })).toEqual([
+      expect.stringMatching(/^BALANCECTL_DATA_DIR may begin with ~\//),
+    ]);
+    expect(problems({ HOME: "relative", BALANCECTL_DATA_DIR: "~/x" })).toEqual([
+      expect.stringMatching(/^BALANCECTL_DATA_DIR must be set, .* no home folder/),
+    ]);
+  });
+
+  test("is not looked for where there is a database", () => {
+    const { dataDir, databaseUrl } = loadConfig({
+      HOME: "relative",
+      DATABASE_URL: "postgres://h/d",
+    });
+    expect([dataDir, databaseUrl]).toEqual([undefined, "postgres://h/d"]);
+  });
+});
+
+describe("what Kubernetes says of a Service called balancectl", () => {
+  test("is no setting", () => {
+    const links = {
+      ...{ BALANCECTL_SERVICE_HOST: "10.0.0.7", BALANCECTL_SERVICE_PORT: "80" },
+      ...{ BALANCECTL_SERVICE_PORT_HTTP: "80", BALANCECTL_PORT: "tcp://10.0.0.7:80" },
+      ...{ BALANCECTL_PORT_80_TCP: "tcp://10.0.0.7:80", BALANCECTL_PORT_80_TCP_PROTO: "tcp" },
+      ...{ BALANCECTL_PORT_80_TCP_PORT: "80", BALANCECTL_PORT_80_TCP_ADDR: "10.0.0.7" },
+      ...{ BALANCECTL_DB_SERVICE_HOST: "10.0.0.8", BALANCECTL_DB_PORT_5432_TCP_ADDR: "10.0.0.8" },
+      ...{ BALANCECTL_DB_PORT: "tcp://10.0.0.8:5432", BALANCECTL_SERVICE_PORT_METRICS_V2: "9" },
+    };
+    expect(loadConfig(links)).toEqual(loadConfig({}));
+  });
+
+  test("but its likes are", () => {
+    for (const name of ["BALANCECTL_PORT", "BALANCECTL_SERVICE_PORTS", "BALANCECTL_HOST"]) {
+      expect(problems({ [name]: "3000" })).toEqual([
+        `${name} is not a setting; .env.example names them all`,
+      ]);
+    }
   });
 });
 
@@ -122,7 +174,7 @@ describe("refused", () => {
     expect(named.sort()).toEqual(settingNames.filter((name) => !free.includes(name)).sort());
   });
 
-  test.each(["mysql://h/d", "h/d", "postgres:/h", "postgres://h:x/d", "postgres://h/%zz"])(
+  test.each(["mysql://h/d", "h/d", "postgres:/h", "postgres://h:x/d", "postgres://h/%zz", " "])(
     "DATABASE_URL %s",
     (url) => {
       expect(problems({ DATABASE_URL: url })).toEqual([
@@ -166,14 +218,12 @@ describe(".env.example", () => {
   });
 
   test("gives the defaults", async () => {
-    const { DATABASE_URL, ...rest } = Object.fromEntries(await examples());
+    const { DATABASE_URL, BALANCECTL_DATA_DIR, ...rest } = Object.fromEntries(await examples());
+    expect(BALANCECTL_DATA_DIR).toBe("");
     expect(loadConfig(rest)).toEqual(loadConfig({}));
     expect(problems({ DATABASE_URL: DATABASE_URL as string })).toEqual([]);
     const empty = Object.entries(rest).filter(([, value]) => value === "");
-    expect(empty.map(([name]) => name).sort()).toEqual([
-      "BALANCECTL_ALLOWED_HOSTS",
-      "BALANCECTL_DATA_DIR",
-    ]);
+    expect(empty.map(([name]) => name)).toEqual(["BALANCECTL_ALLOWED_HOSTS"]);
   });
 
   test("sets nothing as it is", async () => {

@@ -1,5 +1,7 @@
 /** From settings to a database that is there and has the schema. */
+import { resolve } from "node:path";
 import type { Config } from "../config.ts";
+import { databaseLabel } from "../database/connection-parts.ts";
 import { openEmbeddedPostgres } from "../database/embedded.ts";
 import { ensureDatabase, migrateUp, schemaStatus } from "../database/migrator.ts";
 import { BalancectlError } from "../errors.ts";
@@ -24,20 +26,15 @@ export async function openDatabase(
     const label = databaseLabel(databaseUrl);
     return { url: databaseUrl, label, embedded: false, close: async () => {} };
   }
-  const embedded = await openEmbeddedPostgres({ dataDir, onProgress, signal });
+  const folder = resolve(dataDir as string);
+  const embedded = await openEmbeddedPostgres({ dataDir: folder, onProgress, signal });
   const { port } = new URL(embedded.url);
   return {
     url: embedded.url,
-    label: `embedded PostgreSQL in ${dataDir} (127.0.0.1:${port})`,
+    label: `embedded PostgreSQL in ${folder} (127.0.0.1:${port})`,
     embedded: true,
     close: embedded.close,
   };
-}
-
-/** Host and name of the database in a URL, without who connects and how. */
-function databaseLabel(url: string): string {
-  const { hostname, port, pathname } = new URL(url);
-  return `PostgreSQL ${decodeURIComponent(pathname.slice(1))} at ${hostname || "localhost"}:${port || "5432"}`;
 }
 
 /**

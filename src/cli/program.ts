@@ -143,15 +143,11 @@ function withCause(error: BalancectlError): BalancectlError {
     const why = cause instanceof Error ? `: ${cause.message}` : "";
     return new BalancectlError(code, `${message}${why}\nLOG_LEVEL=debug shows where`);
   }
-  if (code === "DATABASE_UNAVAILABLE" && isSystemError(cause)) {
-    return new BalancectlError(code, `${message} (${cause.message || cause.code})`);
+  if (code === "DATABASE_UNAVAILABLE" && cause instanceof Error) {
+    const why = cause.message || (cause as NodeJS.ErrnoException).code;
+    if (why && !message.includes(why)) return new BalancectlError(code, `${message} (${why})`);
   }
   return error;
-}
-
-/** From the network or the operating system, like ECONNREFUSED. */
-function isSystemError(cause: unknown): cause is NodeJS.ErrnoException {
-  return cause instanceof Error && "syscall" in cause;
 }
 
 function stackOf(error: BalancectlError): string {

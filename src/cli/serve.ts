@@ -8,7 +8,7 @@ import type { Context } from "./context.ts";
 import { openDatabase, prepareSchema } from "./open-database.ts";
 import type { Output } from "./output.ts";
 import { type Service, startService } from "./service.ts";
-import { startWorkers } from "./workers.ts";
+import { startWorkers, workerSchema } from "./workers.ts";
 
 export interface ServeFlags {
   readonly host?: string;
@@ -23,9 +23,11 @@ export async function serve(context: Context, flags: ServeFlags): Promise<void> 
   const { output, stopping, env } = context;
   const config = await context.loadConfig({ HOST: flags.host, PORT: flags.port?.toString() });
   const log = createLogger(config.logLevel);
-  if (cluster.isWorker) {
+  const schema = env[workerSchema];
+  // By what our main process said: others, like pm2, start whole servers as workers of theirs.
+  if (cluster.isWorker && schema !== undefined) {
     const { databaseUrl = "" } = config;
-    const service = await startService(config, databaseUrl, env["WORKER_SCHEMA"] ?? "", log);
+    const service = await startService(config, databaseUrl, schema, log);
     await aborted(stopping);
     await service.stop();
     return;

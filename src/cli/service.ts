@@ -2,6 +2,9 @@
 import { QueryTypes } from "sequelize";
 import type { Config } from "../config.ts";
 import { connectDatabase, type Database } from "../database/connection.ts";
+import { requireOneServer } from "../database/one-server.ts";
+import { missingRights } from "../database/rights.ts";
+import { sqlState } from "../database/translate-error.ts";
 import { createApp } from "../http/app.ts";
 import { startHttpServer } from "../http/server.ts";
 import type { LedgerObserver } from "../ledger/group-commit.ts";
@@ -28,6 +31,7 @@ export async function startService(
     stopping ? "The server is stopping" : await schemaProblem(database, schema);
   const app = createApp({ ledger, log, bodyBytesMax: config.bodyBytesMax, notReady }, config);
   try {
+    await requireOneServer(database);
     const server = await startHttpServer(app, config);
     return {
       url: server.url,
@@ -54,14 +58,18 @@ function logFailures(log: Logger): LedgerObserver {
   };
 }
 
+/** Asked at each probe: what was granted may be taken away. */
 async function schemaProblem({ sequelize }: Database, schema: string): Promise<string | null> {
   try {
     const rows = await sequelize.query("SELECT 1 FROM schema_migrations WHERE name = $1", {
       bind: [schema],
       type: QueryTypes.SELECT,
     });
-    return rows.length > 0 ? null : "The database schema is not the one of this server";
-  } catch {
+    if (rows.length === 0) return "The database schema is not the one of this server";
+    const missing = await missingRights(sequelize);
+    return missing.length === 0 ? null : `The database role may not: ${missing.join(", ")}`;
+  } catch (error) {
+    if (sqlState(error) === "42501") return "The database role may not read schema_migrations";
     return "The database cannot be reached";
   }
 }

@@ -20,6 +20,12 @@ export interface WorkersOptions {
   readonly log: Logger;
 }
 
+/** The environment variable that makes a process a worker of ours: the schema that its database is at. */
+export const workerSchema = "WORKER_SCHEMA";
+
+/** Beside the drain timeout, for what a worker that drains none has to close. */
+const closingMs = 2_000;
+
 /** What bin/ listens for. */
 const stopMessage = "stop";
 
@@ -35,6 +41,13 @@ export async function startWorkers(
   databaseUrl: string,
   schema: string,
 ): Promise<Service> {
+  if (!cluster.isPrimary) {
+    throw new BalancectlError(
+      "SERVER_FAILED",
+      "--workers cannot be used where another program starts this one as its worker (pm2 -i): let " +
+        "either of them make the workers",
+    );
+  }
   let stopping = false;
   cluster.setupPrimary({ exec: context.script, args: ["serve"] });
   // Chosen once, so that those who replace the last worker listen where the first ones did.
@@ -45,7 +58,7 @@ export async function startWorkers(
       HOST: config.host,
       PORT: String(port),
       DATABASE_URL: databaseUrl,
-      WORKER_SCHEMA: schema,
+      [workerSchema]: schema,
     });
     closeWhatItNeverTook(worker);
     return worker;
@@ -65,7 +78,7 @@ export async function startWorkers(
     stopping = true;
     await Promise.all(
       Object.values(cluster.workers ?? {}).map(
-        (worker) => worker && end(worker, config.drainTimeoutMs * 3),
+        (worker) => worker && end(worker, config.drainTimeoutMs * 3 + closingMs),
       ),
     );
   };

@@ -5,6 +5,7 @@
 import pg from "pg";
 import { Sequelize } from "sequelize";
 import type { Config } from "../config.ts";
+import { connectionParts } from "./connection-parts.ts";
 import { defineModels, type Models } from "./models.ts";
 import { QuietClient } from "./quiet-client.ts";
 import { createWriters, type Writer } from "./writers.ts";
@@ -30,16 +31,17 @@ type ConnectionBounds = Pick<Config, "readConnectionsMax" | "lockTimeoutMs" | "s
 
 /** Opens nothing yet: connections are made when first needed. */
 export function connectDatabase(url: string, bounds: ConnectionBounds): Database {
+  const parts = connectionParts(url);
   const shared = {
-    application_name: "balancectl",
-    keepAlive: true,
-    connectionTimeoutMillis: 5_000,
+    ...parts,
     lock_timeout: bounds.lockTimeoutMs,
     statement_timeout: bounds.statementTimeoutMs,
     // Only for a server that no longer answers at all; the server's own timeout comes first.
     query_timeout: bounds.statementTimeoutMs + 5_000,
   };
-  const sequelize = new Sequelize(url, {
+  const { host, port, user, password, database } = parts;
+  const sequelize = new Sequelize(database ?? "", user ?? "", password as string, {
+    ...{ host, port },
     dialect: "postgres",
     dialectModule: { ...pg, Client: QuietClient, types: exactTypes },
     dialectOptions: shared,
@@ -48,7 +50,6 @@ export function connectDatabase(url: string, bounds: ConnectionBounds): Database
   });
   const writers = createWriters({
     ...shared,
-    connectionString: url,
     // A statement may be sent behind another, which may take all of its time first.
     query_timeout: 2 * bounds.statementTimeoutMs + 5_000,
     lock_timeout: Math.min(sharedLockWaitMs, bounds.lockTimeoutMs),

@@ -4,7 +4,8 @@
  * unprivileged user that every Unix has. Anybody else runs it as themselves.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { chmod, mkdir, realpath, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, mkdir, readdir, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { BalancectlError } from "../errors.ts";
@@ -39,6 +40,7 @@ export async function preparePlace(dataDir: string): Promise<Place> {
   const asRoot = process.getuid?.() === 0;
   await makeDataDir(resolve(dataDir), asRoot);
   const folder = join(await realpath(dataDir), `postgres-${majorVersion}`);
+  await refuseOtherMajors(folder);
   // As root the folder stays root's and only the cluster is given away: whoever else runs as
   // `nobody` can then not put anything in the way of what root does in here.
   const mode = asRoot ? 0o711 : 0o700;
@@ -107,6 +109,24 @@ export function childOptions(user: OsUser | undefined, cwd: string) {
   // `nobody` is -2 on macOS: 4294967294 to stat, and spawn takes signed numbers.
   const ids = user ? { uid: user.uid | 0, gid: user.gid | 0 } : {};
   return { ...ids, cwd, env, detached: true, windowsHide: true };
+}
+
+/**
+ * A new cluster beside that of another version would be another ledger in the place of the one that
+ * was meant.
+ * @throws BalancectlError EMBEDDED_UNAVAILABLE
+ */
+async function refuseOtherMajors(folder: string): Promise<void> {
+  if (existsSync(folder)) return;
+  const names = await readdir(dirname(folder));
+  const other = names.find((name) => /^postgres-\d+$/.test(name));
+  if (other === undefined) return;
+  throw new BalancectlError(
+    "EMBEDDED_UNAVAILABLE",
+    `${dirname(folder)} holds the database of another version, ${other}, and this program runs PostgreSQL ` +
+      `${majorVersion}. Bring it over with pg_dump, run the balancectl that made it, or set ` +
+      "BALANCECTL_DATA_DIR to another folder for a new ledger",
+  );
 }
 
 /** A folder that exists is left as it is. Those we make are private, but passable for root's helper. */

@@ -9,6 +9,7 @@ import pg from "pg";
 import type { Umzug } from "umzug";
 import { BalancectlError } from "../errors.ts";
 import { packageRoot } from "../package-root.ts";
+import { connectionParts, databaseNameOf } from "./connection-parts.ts";
 import { type Holdings, holdingsOf, namesToRevert, refuseOpenHolds } from "./migrate-down.ts";
 import { requireRights, whyFailed, wordsOf } from "./migration-failure.ts";
 import {
@@ -136,12 +137,10 @@ export async function ensureDatabase(url: string): Promise<boolean> {
     },
   );
   if (!missing) return false;
-  const name = decodeURIComponent(new URL(url).pathname.slice(1));
-  const maintenance = new URL(url);
-  maintenance.pathname = "/postgres";
-  const client = await connect(maintenance.href);
+  const name = databaseNameOf(url) ?? "";
+  const client = await connect(url, "postgres");
   try {
-    await client.query(`CREATE DATABASE ${client.escapeIdentifier(name)}`);
+    await client.query(`CREATE DATABASE ${client.escapeIdentifier(name)} ENCODING 'UTF8'`);
     return true;
   } catch (error) {
     // Somebody else was quicker (42P04, or 23505 when at the very same time).
@@ -280,20 +279,33 @@ async function migrationFiles(): Promise<MigrationFile[]> {
   }));
 }
 
-async function connect(url: string): Promise<pg.Client> {
+async function connect(url: string, database = databaseNameOf(url)): Promise<pg.Client> {
   const client = new pg.Client({
-    connectionString: url,
+    ...connectionParts(url),
     application_name: "balancectl migrate",
-    connectionTimeoutMillis: 5_000,
+    database,
   });
   client.on("error", () => {});
   try {
     await client.connect();
+    await requireUtf8(client);
     return client;
   } catch (error) {
     await client.end().catch(() => {});
     throw translateError(error);
   }
+}
+
+/** In another encoding a reference that is valid would be an error of the database, or not be text at all. */
+async function requireUtf8(client: pg.Client): Promise<void> {
+  const { rows } = await client.query("SHOW server_encoding");
+  const encoding = rows[0]?.server_encoding;
+  if (encoding === "UTF8") return;
+  throw new BalancectlError(
+    "CONFIG_INVALID",
+    `The database has the encoding ${encoding}, and texts need UTF8. Make one that has: ` +
+      "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+  );
 }
 
 /** Umzug wraps what a migration throws. */

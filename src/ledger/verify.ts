@@ -4,6 +4,7 @@
  * size, so neither side needs memory for the whole.
  */
 import pg from "pg";
+import { connectionParts } from "../database/connection-parts.ts";
 import { translateError } from "../database/translate-error.ts";
 import {
   type Check,
@@ -47,9 +48,8 @@ const idMin = Number.MIN_SAFE_INTEGER;
 /** @throws BalancectlError DATABASE_UNAVAILABLE; the signal's reason when aborted */
 export async function verify(url: string, options: VerifyOptions = {}): Promise<Verification> {
   const client = new pg.Client({
-    connectionString: url,
+    ...connectionParts(url),
     application_name: "balancectl verify",
-    connectionTimeoutMillis: 5_000,
     types: lenientTypes,
   });
   client.on("error", () => {});

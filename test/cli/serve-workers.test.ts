@@ -2,18 +2,23 @@
  * `balancectl serve --workers 2`. The main process hands connections to the workers in turn, so of
  * two sockets each worker has one. Needs /proc, so Linux.
  */
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { burst, made, successes, untilBackendsAreGone } from "../support/burst.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { commandLine, usageHint } from "../support/command-line.ts";
-import { createTestDatabase } from "../support/database.ts";
+import { createTestDatabase, psql } from "../support/database.ts";
 import { exchange } from "../support/exchange.ts";
 import { account, journalFindings } from "../support/journal.ts";
 import { hitAtOnce, openLoad, tally } from "../support/load.ts";
 import { lockUser, openIdle, patient, untilLockIsWaitedFor } from "../support/locked-user.ts";
-import { type Environment, type RunningServer, startServer } from "../support/program.ts";
+import { type Environment, type RunningServer, script, startServer } from "../support/program.ts";
 import { openSocket } from "../support/raw.ts";
 
 interface Workers {
@@ -182,11 +187,66 @@ describe("stop", () => {
     expect(await journalFindings(databaseUrl)).toEqual([]);
   });
 
+  test("with no time to drain, a worker ends by itself as one server does", async () => {
+    const databaseUrl = await createTestDatabase();
+    const more = { BALANCECTL_DRAIN_TIMEOUT_MS: "0" };
+    const { url, server } = await startTwo(databaseUrl, more);
+    const [answer] = await hitAtOnce([url], [{ userId: 1, amount: -2 }]);
+    expect(answer?.status).toBe(200);
+    expect(await server.stop()).toBe(0);
+    // Killed, they would have left their connections to the database to find out.
+    const left = await psql(
+      databaseUrl,
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'balancectl'",
+    );
+    expect(left).toEqual([]);
+  });
+
   test("workers whose main process is killed end too", async () => {
     const { url, server } = await startTwo(await createTestDatabase());
     // Resolves when the last of the three has closed its end of stdout and stderr.
     expect(await server.stop("SIGKILL")).toBe(null);
     await expect(openSocket(url)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  });
+});
+
+describe("as a worker of another program's cluster", () => {
+  async function inCluster(args: string[], databaseUrl: string): Promise<ChildProcess> {
+    const folder = await mkdtemp(join(tmpdir(), "balancectl-cluster-"));
+    afterFile(() => rm(folder, { recursive: true }));
+    const manager = join(folder, "manager.mjs");
+    await writeFile(
+      manager,
+      `import cluster from "node:cluster";
+       cluster.setupPrimary({ exec: ${JSON.stringify(script)}, args: ${JSON.stringify(args)} });
+       cluster.fork().on("exit", (code) => process.exit(code));`,
+    );
+    const env = { PATH: process.env["PATH"], DATABASE_URL: databaseUrl, PORT: "0" };
+    const child = spawn(process.execPath, [manager], { env, stdio: ["ignore", "pipe", "pipe"] });
+    afterFile(() => child.kill("SIGKILL"));
+    return child;
+  }
+
+  test("it is a whole server, with a schema of its own making", async () => {
+    const child = await inCluster(
+      ["serve", "--json"],
+      await createTestDatabase({ template: false }),
+    );
+    const [line] = await once(createInterface({ input: child.stdout as Readable }), "line");
+    const { url, schema } = JSON.parse(line);
+    expect(schema).toMatch(/^\d{4}-/);
+    const { status } = await exchange(url, { path: "/readyz" });
+    expect(status).toBe(200);
+  });
+
+  test("it makes no workers of its own, and says so", async () => {
+    const child = await inCluster(["serve", "--workers", "2"], await createTestDatabase());
+    let said = "";
+    child.stderr?.on("data", (text) => {
+      said += text;
+    });
+    const [code] = await once(child, "close");
+    expect([code, said]).toEqual([1, expect.stringContaining("--workers cannot be used where")]);
   });
 });
 

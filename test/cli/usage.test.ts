@@ -136,10 +136,10 @@ describe("settings", () => {
     };
     const lines = [
       'PORT must be a whole number from 0 to 65535 (it is "99999")',
-      "DATABASE_URL must be a URL that begins with postgres:// or postgresql://",
       'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent (it is "loud")',
       'BALANCECTL_LANES must be a whole number from 1 to 64 (it is "0")',
       'BALANCECTL_LOCK_TIMEOUT_MS must be a whole number from 1 to 600000 (it is "2s")',
+      "DATABASE_URL must be a URL that begins with postgres:// or postgresql://",
     ];
     const runs = await Promise.all(
       [["serve"], ["migrate"], ["adjust", "1", "2"], ["stress", "--count", "1"]].map((args) =>
@@ -205,11 +205,48 @@ describe("settings", () => {
 
   test("in a .env that cannot be read: said without a stack trace", async () => {
     const cwd = await folder();
-    await mkdir(join(cwd, ".env"));
+    // As an editor saves it that is told "Unicode".
+    await writeFile(
+      join(cwd, ".env"),
+      Buffer.from("\ufeffDATABASE_URL=postgres://h/d\n", "utf16le"),
+    );
     const { code, stdout, stderr } = await balancectl(["adjust", "1", "2"], nowhere, { cwd });
-    expect([code, stdout]).toEqual([2, ""]);
-    expect(stderr).toMatch(/^balancectl: .*\.env/);
-    expect(stderr).not.toMatch(/^\s+at /m);
+    expect([code, stdout, stderr]).toEqual([
+      2,
+      "",
+      "balancectl: .env cannot be read: it is not UTF-8 (saved as UTF-16 perhaps); save it as UTF-8\n",
+    ]);
+  });
+
+  test.skipIf(process.getuid?.() === 0)("in a .env that may not be read", async () => {
+    const cwd = await folder();
+    await writeFile(join(cwd, ".env"), "PORT=1\n", { mode: 0o000 });
+    const { code, stderr } = await balancectl(["adjust", "1", "2"], nowhere, { cwd });
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/^balancectl: \.env cannot be read: EACCES/),
+    ]);
+  });
+
+  test("in a .env that begins with the mark of its encoding", async () => {
+    const cwd = await folder();
+    await writeFile(join(cwd, ".env"), "\ufeffDATABASE_URL=mysql://h/d\r\nexport PORT=x\r\n");
+    const { code, stderr } = await balancectl(["adjust", "1", "2"], {}, { cwd });
+    expect([code, stderr]).toEqual([
+      2,
+      'balancectl: PORT must be a whole number from 0 to 65535 (it is "x")\n' +
+        "  DATABASE_URL must be a URL that begins with postgres:// or postgresql://\n",
+    ]);
+  });
+
+  test("are not what a .env says to other programs, nor a folder of its name", async () => {
+    const cwd = await folder();
+    await writeFile(join(cwd, ".env"), "NODE_OPTIONS=--no-such-option\nLANES=x\n");
+    const run = () => balancectl(["migrate", "status"], nowhere, { cwd });
+    expect((await run()).stderr).toContain("ECONNREFUSED");
+    await rm(join(cwd, ".env"));
+    await mkdir(join(cwd, ".env"));
+    expect((await run()).stderr).toContain("ECONNREFUSED");
   });
 });
 

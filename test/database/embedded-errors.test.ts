@@ -1,5 +1,5 @@
 /** What the embedded database says when it cannot work: what is wrong, and never a password. */
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -40,6 +40,22 @@ async function messageWith(name: string, content: string): Promise<string> {
 test("a cluster of another version", async () => {
   const message = await messageWith("PG_VERSION", "17\n");
   expect(message).toContain("was made by PostgreSQL 17, and this program runs 18");
+});
+
+test("another version's database in the folder: no new one is made beside it", async () => {
+  const other = await mkdtemp(join(tmpdir(), "balancectl-embedded-errors-"));
+  try {
+    await mkdir(join(other, "postgres-17"));
+    await expect(openEmbeddedPostgres({ dataDir: other })).rejects.toMatchObject({
+      code: "EMBEDDED_UNAVAILABLE",
+      message: expect.stringMatching(
+        /holds the database of another version, postgres-17, .*pg_dump/,
+      ),
+    });
+    expect(await readdir(other)).toEqual(["postgres-17"]);
+  } finally {
+    await rm(other, { recursive: true });
+  }
 });
 
 test("a server that does not start, with the end of its log", async () => {

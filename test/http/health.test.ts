@@ -1,10 +1,12 @@
 /** GET /healthz: the process lives. GET /readyz: it can do its work, or says why not. */
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { packageRoot } from "../../src/package-root.ts";
-import { createTestDatabase } from "../support/database.ts";
+import { afterFile } from "../support/cleanup.ts";
+import { createTestDatabase, psql } from "../support/database.ts";
 import { exchange } from "../support/exchange.ts";
 import { balancectl, type RunningServer, startServer } from "../support/program.ts";
 import { openSocket, parseAnswers, readToEnd } from "../support/raw.ts";
@@ -56,6 +58,40 @@ test("readyz: the schema is taken away under it, and given back", async () => {
   await expectNotReady(server, "The database schema is not the one of this server");
   await balancectl(["migrate", "up"], { DATABASE_URL: url });
   await expectReady(server);
+});
+
+test("readyz: the role may not do all that a server does", async () => {
+  const url = await createTestDatabase();
+  const role = `balancectl_test_${randomBytes(4).toString("hex")}`;
+  await psql(url, `CREATE ROLE ${role} LOGIN PASSWORD 'x'`);
+  afterFile(async () => {
+    await psql(url, `DROP OWNED BY ${role}`);
+    await psql(url, `DROP ROLE ${role}`);
+  });
+  await psql(url, `GRANT SELECT ON schema_migrations TO ${role}`);
+  await psql(
+    url,
+    `GRANT SELECT, INSERT, UPDATE, DELETE ON users, holds, idempotency_keys TO ${role}`,
+  );
+  const as = new URL(url);
+  as.username = role;
+  as.password = "x";
+  const server = await startServer({ DATABASE_URL: as.href });
+  await expectNotReady(
+    server,
+    "The database role may not: SELECT on entries, INSERT on entries, " +
+      "USAGE on public.users_id_seq, UPDATE on public.users_id_seq",
+  );
+  await psql(url, `GRANT SELECT, INSERT ON entries TO ${role}`);
+  await psql(url, `GRANT USAGE, UPDATE ON users_id_seq TO ${role}`);
+  await expectReady(server);
+  const opened = await exchange(server.url, {
+    ...{ method: "POST", path: "/api/users", body: '{"balance":5}' },
+    headers: { "content-type": "application/json", "idempotency-key": "k" },
+  });
+  expect(opened.status).toBe(201);
+  await psql(url, `REVOKE SELECT ON schema_migrations FROM ${role}`);
+  await expectNotReady(server, "The database role may not read schema_migrations");
 });
 
 test("readyz: draining", async () => {

@@ -1,0 +1,198 @@
+/**
+ * DATABASE_URL, read in one place: what it says goes to every connection as parts, and never again as
+ * text. As libpq reads it, but stricter: what means nothing here, or two things, is refused.
+ * @see https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
+ */
+
+export interface DatabaseUrl {
+  /** A name, an address, or the folder of a socket. */
+  readonly host: string;
+  readonly port: number;
+  /** Absent: the user of the operating system. */
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+  readonly database: string | undefined;
+  readonly tls: Tls;
+  /** Names of files. */
+  readonly sslrootcert: string | undefined;
+  readonly sslcert: string | undefined;
+  readonly sslkey: string | undefined;
+  readonly options: string | undefined;
+  readonly applicationName: string | undefined;
+  readonly connectTimeoutSeconds: number | undefined;
+}
+
+/** Off, encrypted, of a certified server, or of a certified server of this name. */
+export type Tls = "disable" | "require" | "verify-ca" | "verify-full";
+
+/** What is wrong with the text, as it follows "DATABASE_URL". Never a part of the text that may be secret. */
+export class DatabaseUrlProblem extends Error {}
+
+/** @throws DatabaseUrlProblem */
+export function parseDatabaseUrl(text: string): DatabaseUrl {
+  if (!/^postgres(ql)?:\/\//.test(text)) {
+    problem("must be a URL that begins with postgres:// or postgresql://");
+  }
+  if (/[\s#]/.test(text)) problem("has a blank or a #, which are written %20 and %23");
+  const found = shape.exec(text)?.groups;
+  if (!found) return problem("must be a valid URL, like postgres://user:pw@host:5432/db");
+  const authority = (found["authority"] ?? "").split("@");
+  if (authority.length > 2) problem("has two @; the one in a name or a password is written %40");
+  const [user, password] = splitOnce(authority.length === 2 ? (authority[0] ?? "") : "", ":");
+  const { host, port } = hostAndPort(authority.at(-1) ?? "");
+  const given = parameters(found["query"] ?? "");
+  const isSocket = (given["host"] ?? decoded(host)).startsWith("/");
+  const all = {
+    host: given["host"] || decoded(host) || "localhost",
+    port: portNumber(given["port"] || port || "5432"),
+    user: given["user"] || decoded(user) || undefined,
+    password: given["password"] || decoded(password ?? "") || undefined,
+    database: given["dbname"] || decoded(found["database"] ?? "") || undefined,
+    sslrootcert: given["sslrootcert"] === "system" ? undefined : given["sslrootcert"] || undefined,
+    sslcert: given["sslcert"] || undefined,
+    sslkey: given["sslkey"] || undefined,
+    options: given["options"] || undefined,
+    applicationName: given["application_name"] || undefined,
+    connectTimeoutSeconds: seconds(given["connect_timeout"]),
+  };
+  if (all.host.includes(",")) problem("names several hosts; name the one that writes");
+  return { ...all, tls: isSocket ? "disable" : tlsOf(given) };
+}
+
+/** Of a URL: where an environment variable has what the URL leaves out, as psql takes it. */
+const environment: readonly [part: string, variable: string][] = [
+  ["host", "PGHOST"],
+  ["port", "PGPORT"],
+  ["user", "PGUSER"],
+  ["password", "PGPASSWORD"],
+  ["dbname", "PGDATABASE"],
+  ["options", "PGOPTIONS"],
+  ["sslmode", "PGSSLMODE"],
+  ["sslrootcert", "PGSSLROOTCERT"],
+  ["sslcert", "PGSSLCERT"],
+  ["sslkey", "PGSSLKEY"],
+];
+
+/**
+ * The URL with what it leaves out and the environment has.
+ * @throws DatabaseUrlProblem
+ */
+export function completeDatabaseUrl(
+  text: string,
+  env: Readonly<Record<string, string | undefined>>,
+): string {
+  parseDatabaseUrl(text);
+  const { authority = "", database = "", query = "" } = shape.exec(text)?.groups ?? {};
+  const [user, password] = splitOnce(authority.includes("@") ? authority.split("@")[0] : "", ":");
+  const { host, port } = hostAndPort(authority.split("@").at(-1) ?? "");
+  const given: Record<string, string | undefined> = {
+    ...{ host, port, user, password, dbname: database },
+    ...parameters(query),
+  };
+  // One says all about encryption.
+  if (given["ssl"]) given["sslmode"] = given["ssl"];
+  const missing = environment.filter(([part, variable]) => !given[part] && env[variable]);
+  const added = missing.map(([part, name]) => `${part}=${encodeURIComponent(env[name] ?? "")}`);
+  const whole = [text, added.join("&")].filter(Boolean).join(text.includes("?") ? "&" : "?");
+  parseDatabaseUrl(whole);
+  return whole;
+}
+
+const shape =
+  /^postgres(?:ql)?:\/\/(?<authority>[^/?]*)(?:\/(?<database>[^?]*))?(?:\?(?<query>.*))?$/;
+
+const known = [
+  ...["host", "port", "user", "password", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey"],
+  ...["ssl", "options", "application_name", "connect_timeout", "uselibpqcompat"],
+];
+
+function parameters(query: string): Record<string, string> {
+  const given: Record<string, string> = {};
+  for (const part of query.split("&").filter(Boolean)) {
+    const [name = "", value = ""] = splitOnce(part, "=").map((text) => decoded(text ?? ""));
+    if (!known.includes(name)) {
+      problem(
+        `has the parameter ${JSON.stringify(name)}, which means nothing here (${known.join(", ")})`,
+      );
+    }
+    if (name in given) problem(`has the parameter ${name} twice`);
+    given[name] = value;
+  }
+  return given;
+}
+
+function hostAndPort(text: string): { host: string; port: string | undefined } {
+  const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
+  if (bracketed) return { host: bracketed[1] ?? "", port: bracketed[2] };
+  const [host = "", port] = splitOnce(text, ":");
+  return { host, port };
+}
+
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port < 1 || port > 65_535) {
+    problem("must be a valid URL: its port is a number from 1 to 65535");
+  }
+  return port;
+}
+
+function seconds(text: string | undefined): number | undefined {
+  if (!text) return undefined;
+  if (!/^\d{1,5}$/.test(text)) problem("has a connect_timeout that is no whole number of seconds");
+  return Number(text) || undefined;
+}
+
+function tlsOf({ ssl, sslmode, sslrootcert, uselibpqcompat }: Record<string, string>): Tls {
+  if (uselibpqcompat === "false") {
+    problem("has uselibpqcompat=false; sslmode means here what it means to psql");
+  }
+  if (ssl && sslmode) problem("has both ssl and sslmode; sslmode says it all");
+  switch (sslmode || ssl || undefined) {
+    case undefined:
+    case "disable":
+    case "false":
+    case "0":
+      return "disable";
+    // As psql does: who names an authority wants it asked.
+    case "require":
+      return sslrootcert ? "verify-ca" : "require";
+    case "no-verify":
+      return "require";
+    case "verify-ca":
+      if (!sslrootcert) {
+        problem("has sslmode=verify-ca without sslrootcert, the file of the authority to trust");
+      }
+      return "verify-ca";
+    case "verify-full":
+    case "true":
+    case "1":
+      return "verify-full";
+    default:
+      return problem(
+        "has an sslmode that is none of disable, require, verify-ca, verify-full, no-verify",
+      );
+  }
+}
+
+function splitOnce(text: string | undefined, by: string): [string, string | undefined] {
+  const [first = "", ...rest] = (text ?? "").split(by);
+  return [first, rest.length > 0 ? rest.join(by) : undefined];
+}
+
+function decoded(text: string): string {
+  try {
+    const plain = decodeURIComponent(text);
+    // The protocol ends a text with it.
+    if (plain.includes("\0")) problem("has %00 in it");
+    return plain;
+  } catch (error) {
+    if (error instanceof DatabaseUrlProblem) throw error;
+    return problem(
+      "must be a valid URL: a % is followed by two hexadecimal digits, and by itself %25",
+    );
+  }
+}
+
+function problem(message: string): never {
+  throw new DatabaseUrlProblem(message);
+}

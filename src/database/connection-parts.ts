@@ -1,0 +1,85 @@
+/** What each connection to a database is made with, whoever opens it. */
+import { readFileSync } from "node:fs";
+import type pg from "pg";
+import { type DatabaseUrl, parseDatabaseUrl } from "../database-url.ts";
+import { BalancectlError } from "../errors.ts";
+
+export interface ConnectionParts extends pg.ClientConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly ssl: false | NonNullable<Exclude<pg.ClientConfig["ssl"], boolean>>;
+  readonly options: string;
+  readonly connectionTimeoutMillis: number;
+}
+
+/**
+ * Defaults of a role or a database that would change what statements mean or how values look, set to what
+ * the ledger is made for. `default_transaction_read_only` is an operator's switch, and stays.
+ */
+const pinned =
+  "-c default_transaction_isolation=read\\ committed -c DateStyle=ISO -c IntervalStyle=postgres";
+
+/**
+ * Of the text of DATABASE_URL. pg looks up a password that is not given, in PGPASSFILE.
+ * @throws BalancectlError CONFIG_INVALID also when a file that it names cannot be read
+ */
+export function connectionParts(url: string): ConnectionParts {
+  const parts = parsed(url);
+  const { host, port, user, password, database, options, applicationName } = parts;
+  return {
+    ...{ host, port },
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password }),
+    ...(database !== undefined && { database }),
+    ssl: sslOf(parts),
+    // The last word is ours.
+    options: [options, pinned].filter(Boolean).join(" "),
+    application_name: applicationName ?? "balancectl",
+    connectionTimeoutMillis: (parts.connectTimeoutSeconds ?? 5) * 1_000,
+    keepAlive: true,
+  };
+}
+
+/** Host and name of the database, for people: not who connects, and how. */
+export function databaseLabel(url: string): string {
+  const { host, port, user, database } = parsed(url);
+  const address = host.includes(":") ? `[${host}]` : host;
+  return `PostgreSQL ${database ?? user ?? ""} at ${address}:${port}`;
+}
+
+/** The name of the database, which is the user's where none is given. */
+export function databaseNameOf(url: string): string | undefined {
+  const { database, user } = parsed(url);
+  return database ?? user;
+}
+
+function parsed(url: string): DatabaseUrl {
+  try {
+    return parseDatabaseUrl(url);
+  } catch (error) {
+    throw new BalancectlError("CONFIG_INVALID", `DATABASE_URL ${(error as Error).message}`);
+  }
+}
+
+function sslOf({ tls, sslrootcert, sslcert, sslkey }: DatabaseUrl): ConnectionParts["ssl"] {
+  if (tls === "disable") return false;
+  return {
+    rejectUnauthorized: tls !== "require",
+    ...(tls === "verify-ca" && { checkServerIdentity: () => undefined }),
+    ...(sslrootcert && { ca: contentsOf("sslrootcert", sslrootcert) }),
+    ...(sslcert && { cert: contentsOf("sslcert", sslcert) }),
+    ...(sslkey && { key: contentsOf("sslkey", sslkey) }),
+  };
+}
+
+function contentsOf(parameter: string, file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const why = (error as Error).message;
+    throw new BalancectlError(
+      "CONFIG_INVALID",
+      `DATABASE_URL: ${parameter} cannot be read: ${why}`,
+    );
+  }
+}
