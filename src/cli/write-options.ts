@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { BalancectlError } from "../errors.ts";
+import { parseExactJson } from "../ledger/exact-json.ts";
 import { metadata, parseIdempotencyKey, parseRequest, reference } from "../ledger/fields.ts";
 import type { WriteOptions } from "../ledger/request.ts";
 
@@ -25,8 +26,9 @@ export function writeOptions(flags: WriteFlags): WriteOptions {
 function parseMetadata(text: string | undefined): unknown {
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text);
-  } catch {
+    return parseExactJson(text, "--metadata");
+  } catch (error) {
+    if (error instanceof BalancectlError) throw error;
     throw new BalancectlError("INVALID_REQUEST", "--metadata must be a JSON object");
   }
 }

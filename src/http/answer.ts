@@ -76,6 +76,22 @@ export function errorBody(code: ErrorCode, message: string = errorMessages[code]
   return JSON.stringify({ success: false, error: { code, message } });
 }
 
+/**
+ * On every answer: balances are old the moment they are kept, are no script or page, and no other site's
+ * business. A cache that is told nothing may make up how long it keeps an answer.
+ */
+export const everywhere = {
+  "Cache-Control": "no-store",
+  "X-Content-Type-Options": "nosniff",
+  "Cross-Origin-Resource-Policy": "same-origin",
+} as const;
+
+/** What the client has is what there is. */
+export function sendNotModified(res: Response, tag: string): void {
+  res.writeHead(304, { ...everywhere, ETag: tag });
+  res.end();
+}
+
 /** Writes head and body in one go; Express's own res.json computes what nothing here needs. */
 function send(
   res: Response,
@@ -86,6 +102,7 @@ function send(
   res.writeHead(status, {
     "Content-Type": "application/json; charset=utf-8",
     "Content-Length": Buffer.byteLength(body),
+    ...everywhere,
     ...headers,
   });
   res.end(body);

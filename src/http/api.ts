@@ -1,4 +1,5 @@
 import type { Request, RequestHandler, Response } from "express";
+import { z } from "zod";
 import { idText, parseRequest } from "../ledger/fields.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Operation, Outcome } from "../ledger/operation.ts";
@@ -6,7 +7,7 @@ import { refusalError } from "../ledger/refusal.ts";
 import type { WriteOptions } from "../ledger/request.ts";
 import type { Logger } from "../log.ts";
 import { sendError, sendFailure } from "./answer.ts";
-import { idempotencyKey, ifMatchVersion } from "./headers.ts";
+import { idempotencyKey, ifMatchVersion, refuseOtherConditions } from "./headers.ts";
 
 /** What the routes stand on. */
 export interface Api {
@@ -22,8 +23,25 @@ export function pathId(req: Request, name = "userId"): number {
   return parseRequest(idText, req.params[name], `path: ${name}`);
 }
 
-/** What a write carries in its headers and, as `context`, in its body. */
-export function writeOptions(req: Request, context: WriteOptions): WriteOptions {
+const noParameters = z.strictObject({});
+
+/** For a route without parameters in its query. @throws BalancectlError INVALID_REQUEST that names those given */
+export function refuseQuery(req: Request): void {
+  if (req.url.includes("?")) parseRequest(noParameters, req.query, "query");
+}
+
+/**
+ * What a write carries in its headers and, as `context`, in its body.
+ * @throws BalancectlError INVALID_REQUEST, PRECONDITION_FAILED
+ */
+export function writeOptions(
+  req: Request,
+  context: WriteOptions,
+  /** What it makes must not exist, whatever the headers say: If-None-Match: * asks for no more. */
+  { creates = false } = {},
+): WriteOptions {
+  refuseQuery(req);
+  if (!creates || req.headers["if-none-match"] !== "*") refuseOtherConditions(req);
   const key = idempotencyKey(req);
   const version = ifMatchVersion(req);
   if (key === undefined && version === undefined) return context;

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { BalancectlError } from "../errors.ts";
+import { parseExactJson } from "../ledger/exact-json.ts";
 
 /**
  * Reads a request's body as JSON: what it needs for one small document and no more (Express's own
@@ -9,9 +10,8 @@ import { BalancectlError } from "../errors.ts";
  */
 export function readJsonBody(req: IncomingMessage, bytesMax: number): Promise<unknown> {
   const { "content-type": type, "content-encoding": encoding } = req.headers;
-  if (type !== "application/json" && !jsonType.test(type ?? "")) {
-    return refuse(req, new BalancectlError("UNSUPPORTED_MEDIA_TYPE"));
-  }
+  const problem = type === "application/json" ? null : mediaTypeProblem(type ?? "");
+  if (problem !== null) return refuse(req, new BalancectlError("UNSUPPORTED_MEDIA_TYPE", problem));
   if (encoding !== undefined && encoding !== "identity") {
     const message = `The request body must not be compressed (Content-Encoding: ${encoding})`;
     return refuse(req, new BalancectlError("UNSUPPORTED_MEDIA_TYPE", message));
@@ -61,8 +61,16 @@ export async function readOptionalJsonBody(
   return empty ? {} : await readJsonBody(req, bytesMax);
 }
 
-/** A media type is ASCII without case; the only charset that JSON has is UTF-8 (RFC 8259). */
-const jsonType = /^application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?$/i;
+/** The only charset that JSON has is UTF-8 (RFC 8259); other parameters of a media type mean nothing here. */
+function mediaTypeProblem(type: string): string | undefined | null {
+  if (!/^application\/json\s*(;|$)/i.test(type)) return undefined;
+  for (const [, charset = ""] of type.matchAll(/;\s*charset\s*=\s*"?([^";\s]*)/gi)) {
+    if (!/^utf-?8$/i.test(charset)) {
+      return `The request body must be UTF-8 (charset=${charset.slice(0, 60)})`;
+    }
+  }
+  return null;
+}
 
 function parse(body: Buffer): unknown {
   if (body.length === 0) {
@@ -70,8 +78,11 @@ function parse(body: Buffer): unknown {
   }
   if (!isUtf8(body)) throw new BalancectlError("INVALID_JSON", "The request body is not UTF-8");
   try {
-    return JSON.parse(body.toString("utf8"));
+    const text = body.toString("utf8");
+    // Some editors and libraries begin with the mark of the encoding.
+    return parseExactJson(text.startsWith("\ufeff") ? text.slice(1) : text, "body");
   } catch (error) {
+    if (error instanceof BalancectlError) throw error;
     throw new BalancectlError("INVALID_JSON", undefined, { cause: error });
   }
 }

@@ -10,12 +10,11 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Express } from "express";
 import { BalancectlError, type ErrorCode } from "../errors.ts";
-import { errorBody, statusOf } from "./answer.ts";
+import { errorBody, everywhere, statusOf } from "./answer.ts";
 
 export interface HttpServer {
   /** http://host:port as a client reaches it. */
   readonly url: string;
-  readonly draining: boolean;
   /**
    * Stops accepting, answers what is in flight, closes. After `timeoutMs` what is still open is cut.
    * @returns whether everything was answered in time
@@ -45,6 +44,7 @@ export async function startHttpServer(
   // A client that has said all it wants to say may close its side and still read the answer.
   (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
   server.on("clientError", answerClientError);
+  server.on("connect", refuseTunnel);
   const sockets = new Set<Socket>();
   server.on("connection", (socket) => {
     sockets.add(socket);
@@ -54,9 +54,6 @@ export async function startHttpServer(
   const { address, port: actualPort } = server.address() as AddressInfo;
   return {
     url: httpUrl(address, actualPort),
-    get draining() {
-      return draining;
-    },
     stop: (timeoutMs) => {
       draining = true;
       // Node counts who has not yet said a word as busy; there is nothing to answer.
@@ -97,7 +94,8 @@ function expressClasses(app: Express, draining: () => boolean) {
 
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
+    // Kept: one that comes later must not end the process.
+    server.on("error", (error: NodeJS.ErrnoException) => {
       const problem = listenProblems[error.code ?? ""] ?? `cannot be listened on: ${error.message}`;
       reject(new BalancectlError("SERVER_FAILED", `${host}:${port} ${problem}`, { cause: error }));
     });
@@ -143,14 +141,29 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (failed.has(socket)) return;
   failed.add(socket);
   const code = parserCodes[error.code ?? ""] ?? "INVALID_REQUEST";
-  const body = errorBody(code, code === "INVALID_REQUEST" ? notHttp(error) : undefined);
-  afterAnswers(socket, () =>
-    socket.end(
-      `HTTP/1.1 ${statusOf[code]} ${STATUS_CODES[statusOf[code]]}\r\n` +
-        "Content-Type: application/json; charset=utf-8\r\n" +
-        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-    ),
-  );
+  const message = code === "INVALID_REQUEST" ? notHttp(error) : undefined;
+  afterAnswers(socket, () => socket.end(lastAnswer(code, message)));
+}
+
+/** Node has no response for it: whoever takes a tunnel gets the bare connection. */
+function refuseTunnel(_req: IncomingMessage, socket: Duplex): void {
+  socket.on("error", () => {});
+  const message = "CONNECT is not possible here: this is no proxy";
+  afterAnswers(socket, () => socket.end(lastAnswer("METHOD_NOT_ALLOWED", message, ["Allow: "])));
+}
+
+/** Head and body of an answer that closes the connection, as they go over the wire. */
+function lastAnswer(code: ErrorCode, message?: string, more: readonly string[] = []): string {
+  const body = errorBody(code, message);
+  const head = [
+    `HTTP/1.1 ${statusOf[code]} ${STATUS_CODES[statusOf[code]]}`,
+    "Content-Type: application/json; charset=utf-8",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    ...Object.entries(everywhere).map(([name, value]) => `${name}: ${value}`),
+    ...more,
+    "Connection: close",
+  ];
+  return `${head.join("\r\n")}\r\n\r\n${body}`;
 }
 
 /** @param error the parser's, with what it minds in its own words */

@@ -7,7 +7,14 @@ import { statusOf } from "../../src/http/answer.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { type Exchange, exchange } from "../support/exchange.ts";
 import { type RunningServer, startServer } from "../support/program.ts";
-import { openSocket, parseAnswers, type RawAnswer, readToEnd, sendRaw } from "../support/raw.ts";
+import {
+  head,
+  openSocket,
+  parseAnswers,
+  type RawAnswer,
+  readToEnd,
+  sendRaw,
+} from "../support/raw.ts";
 
 let server: RunningServer;
 let database: pg.Client;
@@ -62,6 +69,9 @@ const notWhole = (given: string) =>
   "amount must be a whole number other than 0, " +
   `from -9007199254740991 to 9007199254740991 (it is ${given})`;
 
+const notExact = (given: string, read: string) =>
+  `amount must be a number that can be kept exactly: ${given} would become ${read}`;
+
 describe("the amount", () => {
   test.each([
     ['"2"', notWhole('"2"')],
@@ -74,9 +84,9 @@ describe("the amount", () => {
     ["-1e400", notWhole("-Infinity")],
     ["1e21", notWhole("1e+21")],
     ["9007199254740992", notWhole("9007199254740992")],
-    ["9007199254740993", notWhole("9007199254740992")],
-    ["-9007199254740993", notWhole("-9007199254740992")],
-    ["123456789012345678901234567890", notWhole("1.2345678901234568e+29")],
+    ["9007199254740993", notExact("9007199254740993", "9007199254740992")],
+    ["-9007199254740993", notExact("-9007199254740993", "-9007199254740992")],
+    ["12345678901234567890123", notExact("12345678901234567890123", "1.2345678901234568e+22")],
     ["null", notWhole("null")],
     ["true", notWhole("true")],
     ["false", notWhole("false")],
@@ -87,7 +97,8 @@ describe("the amount", () => {
     ["0", "amount must not be 0 (it is 0)"],
     ["-0", "amount must not be 0 (it is 0)"],
     ["0.0", "amount must not be 0 (it is 0)"],
-    ["1e-400", "amount must not be 0 (it is 0)"],
+    ["1e-400", notExact("1e-400", "0")],
+    ["-0e-400", "amount must not be 0 (it is 0)"],
   ])("%s is refused", async (amount, message) => {
     await expectError(put(`{"amount":${amount}}`), "INVALID_REQUEST", message);
   });
@@ -142,7 +153,7 @@ describe("the body", () => {
     ["\u0000", "NUL"],
     ["amount=-2", "form"],
     ["<amount>-2</amount>", "XML"],
-    ['\u{feff}{"amount":-2}', "byte order mark"],
+    ['\u{feff}\u{feff}{"amount":-2}', "two byte order marks"],
     [" ", "blank"],
   ])("%j is not JSON: %s", async (body) => {
     await expectError(put(body), "INVALID_JSON", "The request body is not valid JSON");
@@ -191,11 +202,6 @@ describe("the body", () => {
     const { status, text } = await exchange(server.url, put(body));
     expect([status, text.length < 2_000]).toEqual([400, true]);
     expect(text).toContain('"code":"INVALID_REQUEST","message":"body has no field \\"f0\\"');
-  });
-
-  test("of duplicate keys the last one counts, as JSON.parse has it", async () => {
-    const body = '{"amount":-2,"amount":"x"}';
-    await expectError(put(body), "INVALID_REQUEST", notWhole('"x"'));
   });
 
   test.each([
@@ -300,9 +306,6 @@ describe("the media type", () => {
     ["a longer name", { "content-type": "application/json-patch+json" }],
     ["a name that only begins so", { "content-type": "application/jsonx" }],
     ["two at once", { "content-type": "application/json, text/plain" }],
-    ["UTF-16", { "content-type": "application/json; charset=utf-16" }],
-    ["Latin-1", { "content-type": "application/json; charset=iso-8859-1" }],
-    ["a made up charset", { "content-type": "application/json; charset=utf-8x" }],
     ["no type at all", { "content-type": "; charset=utf-8" }],
   ])("%s", async (_name, headers) => {
     const message = "The request body must be JSON, sent as application/json";
@@ -642,9 +645,11 @@ describe("what is hardly HTTP", () => {
     expect(answer?.status).toBe(200);
   });
 
-  test("CONNECT is hung up on", async () => {
+  test("CONNECT", async () => {
     const request = "CONNECT localhost:22 HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    expect(await sendRaw(server.url, request)).toEqual([]);
+    const [answer, ...more] = await sendRaw(server.url, request);
+    expect([answer?.status, answer?.headers["connection"], more]).toEqual([405, "close", []]);
+    expect(answer?.body).toContain("CONNECT is not possible here");
   });
 
   test("OPTIONS *", async () => {
@@ -687,10 +692,6 @@ describe("what is hardly HTTP", () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 404, 200]);
   });
 });
-
-function head(method: string, path: string, ...headers: string[]): string {
-  return [`${method} ${path} HTTP/1.1`, "Host: localhost", ...headers, "", ""].join("\r\n");
-}
 
 function errorCodeOf({ body }: RawAnswer): string | undefined {
   if (!body.startsWith("{")) return "(no envelope)";

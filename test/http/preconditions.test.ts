@@ -119,22 +119,24 @@ describe("If-Match", () => {
     },
   );
 
+  test("with the W/ that a proxy puts before it when it compresses: the version counts", async () => {
+    const { send } = writes[0] as Guarded;
+    expectError(await send({ "If-Match": 'W/"v1"' }), "PRECONDITION_FAILED", changed);
+    expect((await send({ "If-Match": 'W/"v2"' })).status).toBe(200);
+  });
+
+  test("of a read: 412 for a version that is not, whatever its strength", async () => {
+    const read = (value: string) => api.get(`/api/users/${user}`, { "if-match": value });
+    for (const value of ['"v2"', 'W/"v2"', '"v1", "v2"', "*"]) {
+      expect((await read(value)).status).toBe(200);
+    }
+    expectError(await read('"v1"'), "PRECONDITION_FAILED", changed);
+  });
+
   test.each(guarded)("$what: what is no ETag of ours is refused", async ({ send }) => {
     const message = 'If-Match must be one ETag as GET /api/users/:userId gives it, like "v12"';
     const before = await tables.fingerprint();
-    const wrong = [
-      "v2",
-      '"2"',
-      'W/"v2"',
-      '"v2", "v3"',
-      '"v-2"',
-      '"v2.0"',
-      '"v"',
-      '"V2"',
-      '"v1e3"',
-      "",
-      "**",
-    ];
+    const wrong = ["v2", '"2"', '"v2", "v3"', '"v-2"', '"v2.0"', '"v"', '"V2"', '"v1e3"', "", "**"];
     for (const header of [...wrong, '"v9999999999999999"']) {
       expectError(await send({ "If-Match": header }), "INVALID_REQUEST", message);
     }
@@ -240,4 +242,64 @@ describe("minBalance", () => {
 test("a user who is not there yet has no version: If-Match refuses its creation", async () => {
   const created = await api.post("/api/users", { balance: 5 }, { "if-match": '"v1"' });
   expectError(created, "PRECONDITION_FAILED", changed);
+});
+
+describe("If-None-Match", () => {
+  const read = (value: string, method = "GET") =>
+    fetch(`${server.url}/api/users/${user}`, { method, headers: { "if-none-match": value } });
+
+  test.each(['"v2"', 'W/"v2"', '"v1", "v2"', '"x",W/"v2" , "y"', "*"])(
+    "of a read: what the client has is there still: %s",
+    async (value) => {
+      for (const method of ["GET", "HEAD"]) {
+        const answer = await read(value, method);
+        expect([answer.status, answer.headers.get("etag"), await answer.text()]).toEqual([
+          304,
+          '"v2"',
+          "",
+        ]);
+      }
+    },
+  );
+
+  test.each(['"v1"', '"v22"', "v2", '""', '"v1", "v3"'])(
+    "of a read: what the client has is old: %s",
+    async (value) => {
+      const answer = await read(value);
+      expect([answer.status, answer.headers.get("etag")]).toEqual([200, '"v2"']);
+    },
+  );
+
+  test("of a balance at a moment, which has no tag, means nothing", async () => {
+    const at = new Date().toISOString();
+    const answer = await api.get(`/api/users/${user}?at=${at}`, { "if-none-match": "*" });
+    expect(answer.status).toBe(200);
+  });
+
+  test.each(guarded)("$what: * is refused: what it asks for exists", async ({ send }) => {
+    const before = await tables.fingerprint();
+    const message = "If-None-Match: * asks for what does not exist yet; this changes what exists";
+    expectError(await send({ "If-None-Match": "*" }), "PRECONDITION_FAILED", message);
+    expect(await tables.fingerprint()).toBe(before);
+  });
+
+  test.each(guarded)("$what: other conditions are refused by name", async ({ send }) => {
+    const before = await tables.fingerprint();
+    for (const [name, value] of [
+      ["if-none-match", '"v1"'],
+      ["if-modified-since", "Sat, 31 Jan 2026 12:00:00 GMT"],
+      ["if-unmodified-since", "Sat, 31 Jan 2026 12:00:00 GMT"],
+      ["if-range", '"v2"'],
+    ] as const) {
+      const message = `${name} cannot be a condition of a change; If-Match with the ETag of the user can`;
+      expectError(await send({ [name]: value }), "INVALID_REQUEST", message);
+    }
+    expect(await tables.fingerprint()).toBe(before);
+  });
+
+  test("of an opening: * asks for no more than it does anyway", async () => {
+    const headers = { "if-none-match": "*" };
+    expect((await api.post("/api/users", { balance: 5 }, headers)).status).toBe(201);
+    expect((await api.post("/api/users", { id: user, balance: 5 }, headers)).status).toBe(409);
+  });
 });

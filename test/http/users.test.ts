@@ -110,6 +110,8 @@ describe("a user is opened", () => {
 });
 
 describe("a user is not opened", () => {
+  const exact = (field: string, given: string, read: string) =>
+    `${field} must be a number that can be kept exactly: ${given} would become ${read}`;
   const whole = (field: string, min: number, given: string) =>
     `${field} must be a whole number from ${min} to 9007199254740991 (it is ${given})`;
 
@@ -118,7 +120,8 @@ describe("a user is not opened", () => {
     ['{"balance":"5"}', whole("balance", 0, '"5"')],
     ['{"balance":1.5}', whole("balance", 0, "1.5")],
     ['{"balance":null}', whole("balance", 0, "null")],
-    ['{"balance":9007199254740993}', whole("balance", 0, "9007199254740992")],
+    ['{"balance":9007199254740993}', exact("balance", "9007199254740993", "9007199254740992")],
+    ['{"balance":1e-400}', exact("balance", "1e-400", "0")],
     ['{"balance":1e400}', whole("balance", 0, "Infinity")],
     ['{"id":0}', whole("id", 1, "0")],
     ['{"id":-5}', whole("id", 1, "-5")],

@@ -8,6 +8,11 @@ export interface RawAnswer {
   readonly body: string;
 }
 
+/** The head of a request, up to where its body begins. */
+export function head(method: string, path: string, ...headers: string[]): string {
+  return [`${method} ${path} HTTP/1.1`, "Host: localhost", ...headers, "", ""].join("\r\n");
+}
+
 /** Sends the bytes and returns every answer that came until the server closed the connection. */
 export async function sendRaw(url: string, bytes: string | Buffer): Promise<RawAnswer[]> {
   const socket = await openSocket(url);

@@ -16,6 +16,15 @@ export function guardOrigin(listenHost: string, allowedHosts: readonly string[])
       sendError(res, "INVALID_REQUEST", "The request has no Host header");
       return;
     }
+    if (!hostShape.test(host)) {
+      sendError(res, "INVALID_REQUEST", "The Host header must be a name or an address, and a port");
+      return;
+    }
+    const twice = saidTwice(req.rawHeaders);
+    if (twice !== undefined) {
+      sendError(res, "INVALID_REQUEST", `The request has two ${twice} headers`);
+      return;
+    }
     const { expect } = req.headers;
     if (expect !== undefined && expect.toLowerCase() !== "100-continue") {
       sendError(res, "INVALID_REQUEST", "No expectation but 100-continue can be met");
@@ -31,14 +40,39 @@ export function guardOrigin(listenHost: string, allowedHosts: readonly string[])
       return;
     }
     const { origin } = req.headers;
-    if (origin !== undefined && req.method !== "GET" && req.method !== "HEAD") {
+    if (origin !== undefined && !isRead(req.method)) {
       if (origin !== `http://${host}` && origin !== `https://${host}`) {
         sendError(res, "FORBIDDEN_ORIGIN");
         return;
       }
     }
+    // Where a page's policy keeps the Origin back, browsers still say this.
+    const site = req.headers["sec-fetch-site"];
+    if (site !== undefined && site !== "same-origin" && site !== "none" && !isRead(req.method)) {
+      sendError(res, "FORBIDDEN_ORIGIN");
+      return;
+    }
     next();
   };
+}
+
+/** RFC 9110, 7.2: without a user, a path or blanks, whatever a looser parser would take for the host. */
+const hostShape = /^(?:\[[\da-f:.]+\]|[^\s:@/?#[\]\\]*)(?::\d{0,5})?$/i;
+
+/** Node keeps the first of two, others the last: whoever stands between may have looked at the other. */
+function saidTwice(rawHeaders: readonly string[]): string | undefined {
+  let hosts = 0;
+  let types = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string;
+    if (name.length === 4 && name.toLowerCase() === "host") hosts += 1;
+    else if (name.length === 12 && name.toLowerCase() === "content-type") types += 1;
+  }
+  return hosts > 1 ? "Host" : types > 1 ? "Content-Type" : undefined;
+}
+
+function isRead(method: string): boolean {
+  return method === "GET" || method === "HEAD";
 }
 
 export function isLoopback(host: string): boolean {

@@ -3,7 +3,10 @@ import { packageVersion } from "../../package-root.ts";
 import { sendData, sendError } from "../answer.ts";
 import { type Api, methodNotAllowed } from "../api.ts";
 
-/** GET /healthz: the process lives. GET /readyz: it can do its work. */
+/**
+ * GET /healthz: the process lives. GET /readyz: it can do its work. Parameters mean nothing and are not
+ * minded: probes add some of their own, and a server is not down for them.
+ */
 export function healthRoutes(app: Express, api: Api): void {
   const service = { service: "balancectl", version: packageVersion() };
   app

@@ -14,7 +14,14 @@ import { findHold, holdView, listHolds, newHoldView } from "../../ledger/holds.t
 import type { Operation } from "../../ledger/operation.ts";
 import { capture, hold, voidHold } from "../../ledger/request.ts";
 import { sendData, sendError } from "../answer.ts";
-import { type Api, answeredRefusal, methodNotAllowed, pathId, writeOptions } from "../api.ts";
+import {
+  type Api,
+  answeredRefusal,
+  methodNotAllowed,
+  pathId,
+  refuseQuery,
+  writeOptions,
+} from "../api.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { readJsonBody, readOptionalJsonBody } from "../json-body.ts";
 
@@ -74,6 +81,7 @@ export function holdRoutes(app: Express, api: Api): void {
     .route("/api/users/:userId/holds/:holdId")
     .get(async (req, res) => {
       const { userId, holdId } = holdPath(req);
+      refuseQuery(req);
       await existingUser(api, userId);
       const found = await findHold(database, userId, holdId);
       if (found === null) throw new BalancectlError("HOLD_NOT_FOUND");

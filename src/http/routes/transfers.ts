@@ -14,7 +14,7 @@ import { findTransfer } from "../../ledger/transfers.ts";
 import { nthUuid } from "../../ledger/uuid.ts";
 import { legsMax } from "../../limits.ts";
 import { sendData, sendFailure } from "../answer.ts";
-import { type Api, answeredRefusal, methodNotAllowed, writeOptions } from "../api.ts";
+import { type Api, answeredRefusal, methodNotAllowed, refuseQuery, writeOptions } from "../api.ts";
 import { readJsonBody } from "../json-body.ts";
 
 const transferBody = z
@@ -76,6 +76,7 @@ export function transferRoutes(app: Express, api: Api): void {
   app
     .route("/api/transfers/:id")
     .get(async (req, res) => {
+      refuseQuery(req);
       const id = parseRequest(uuidText, req.params.id, "path: id");
       const found = await findTransfer(ledger.database, id);
       if (found === null) throw new BalancectlError("TRANSFER_NOT_FOUND");

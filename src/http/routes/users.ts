@@ -1,4 +1,4 @@
-import type { Express } from "express";
+import type { Express, Request, Response } from "express";
 import { z } from "zod";
 import { BalancectlError } from "../../errors.ts";
 import {
@@ -13,10 +13,10 @@ import {
 import { balanceAt } from "../../ledger/history.ts";
 import type { User } from "../../ledger/ledger.ts";
 import { opening } from "../../ledger/request.ts";
-import { sendData } from "../answer.ts";
+import { sendData, sendNotModified } from "../answer.ts";
 import { type Api, answeredRefusal, methodNotAllowed, pathId, writeOptions } from "../api.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
-import { entityTag } from "../headers.ts";
+import { entityTag, namesTag } from "../headers.ts";
 import { readJsonBody } from "../json-body.ts";
 
 const openingBody = z.strictObject({
@@ -40,7 +40,7 @@ export function userRoutes(app: Express, api: Api): void {
         await readJsonBody(req, api.bodyBytesMax),
         "body",
       );
-      const options = writeOptions(req, context);
+      const options = writeOptions(req, context, { creates: true });
       const outcome = await ledger.openUser({ id, balance }, options);
       const userId = outcome.createdUserId ?? id ?? 0;
       if (answeredRefusal(res, opening(userId, balance, id), outcome)) return;
@@ -70,9 +70,7 @@ export function userRoutes(app: Express, api: Api): void {
         throw new BalancectlError("USER_NOT_FOUND", `User ${userId} not found`);
       }
       if (at === undefined) {
-        sendData(res, { id: user.id, balance: user.balance }, 200, {
-          ETag: entityTag(user.version),
-        });
+        sendUser(req, res, user);
         return;
       }
       if (at < user.createdAt) {
@@ -87,6 +85,16 @@ export function userRoutes(app: Express, api: Api): void {
       sendData(res, { id: user.id, balance, at: at.toISOString() });
     })
     .all(methodNotAllowed("GET, HEAD"));
+}
+
+/** As the tag of its version allows (RFC 9110, 13.2.2). */
+function sendUser(req: Request, res: Response, { id, balance, version }: User): void {
+  const { "if-match": match, "if-none-match": noneMatch } = req.headers;
+  const tag = entityTag(version);
+  if (match !== undefined && !namesTag(match, tag))
+    throw new BalancectlError("PRECONDITION_FAILED");
+  if (noneMatch !== undefined && namesTag(noneMatch, tag)) sendNotModified(res, tag);
+  else sendData(res, { id, balance }, 200, { ETag: tag });
 }
 
 function userView({ id, balance, held, version, createdAt }: User): object {
