@@ -1,5 +1,5 @@
 /** The ledger: everything that can be asked of balances, on one database. */
-import { literal, Op } from "sequelize";
+import { literal, Op, type WhereOptions } from "sequelize";
 import type { Config } from "../config.ts";
 import type { Database } from "../database/connection.ts";
 import type { UserRow } from "../database/models.ts";
@@ -63,25 +63,27 @@ export function createLedger(database: Database, options: LedgerOptions): Ledger
     );
   }
 
-  /** A user with a hold that is due is written first, and read again. */
-  async function current({ due, ...user }: ReadUser): Promise<User> {
+  /** Users with holds that are due are written first, together, and read again, together. */
+  async function current(users: readonly ReadUser[]): Promise<User[]> {
     const time = now();
-    const touched = time === null ? due : user.nextExpiryAt !== null && user.nextExpiryAt <= time;
-    if (!touched) return user;
-    await commit.submit(touch(user.id));
-    return (await readUser(database, user.id)) ?? user;
+    const isDue = ({ due, nextExpiryAt }: ReadUser) =>
+      time === null ? due : nextExpiryAt !== null && nextExpiryAt <= time;
+    const touched = users.filter(isDue).map(({ id }) => id);
+    if (touched.length === 0) return users.map(withoutDue);
+    await Promise.all(touched.map((id) => commit.submit(touch(id))));
+    const again = await readUsers(database, { id: touched });
+    const written = new Map(again.map((user) => [user.id, user]));
+    return users.map((user) => withoutDue(written.get(user.id) ?? user));
   }
 
   return {
     database,
     apply: commit.submit,
     openUser,
-    findUser: async (userId) => {
-      const user = await readUser(database, userId);
-      return user && (await current(user));
-    },
+    findUser: async (userId) =>
+      (await current(await readUsers(database, { id: userId })))[0] ?? null,
     listUsers: async (after, limit) =>
-      await Promise.all((await readUsers(database, after, limit)).map(current)),
+      await current(await readUsers(database, { id: { [Op.gt]: after } }, limit)),
     drained: commit.drained,
   };
 }
@@ -93,23 +95,22 @@ const due: [ReturnType<typeof literal>, string] = [
   "due",
 ];
 
-async function readUser(database: Database, userId: number): Promise<ReadUser | null> {
-  try {
-    const options = { attributes: { include: [due] }, raw: true };
-    const row = await database.models.User.findByPk(userId, options);
-    return row as unknown as ReadUser | null;
-  } catch (error) {
-    throw translateError(error);
-  }
+function withoutDue({ due: _, ...user }: ReadUser): User {
+  return user;
 }
 
-async function readUsers(database: Database, after: number, limit: number): Promise<ReadUser[]> {
+/** In id order. */
+async function readUsers(
+  database: Database,
+  where: WhereOptions<UserRow>,
+  limit?: number,
+): Promise<ReadUser[]> {
   try {
     const rows = await database.models.User.findAll({
       attributes: { include: [due] },
-      where: { id: { [Op.gt]: after } },
+      where,
       order: [["id", "asc"]],
-      limit,
+      ...(limit !== undefined && { limit }),
       raw: true,
     });
     return rows as unknown as ReadUser[];

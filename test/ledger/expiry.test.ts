@@ -3,10 +3,11 @@
  * An expired hold is given back by whoever comes next, stamped with the time at which it was due.
  */
 import { beforeEach, describe, expect, test } from "vitest";
+import { hold as holdOf } from "../../src/ledger/request.ts";
 import { verify } from "../../src/ledger/verify.ts";
 import { send } from "../support/api.ts";
 import { createClock } from "../support/clock.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
+import { createTestDatabase, openTestLedger, psql } from "../support/database.ts";
 import { serveInProcess } from "../support/in-process.ts";
 
 const databaseUrl = await createTestDatabase();
@@ -335,4 +336,28 @@ describe("expiry against capture and void", () => {
 test("everything that the tests above have left is in order", async () => {
   const { ok, findings } = await verify(databaseUrl);
   expect({ ok, findings }).toEqual({ ok: true, findings: [] });
+});
+
+test("a page of users with holds that are due gives them back together, and is right", async () => {
+  const url = await createTestDatabase();
+  const start = new Date("2026-01-31T12:00:00Z");
+  let now = start;
+  const batches: number[] = [];
+  const { ledger } = openTestLedger(url, {
+    now: () => now,
+    observer: { batchCommitted: ({ operations }) => batches.push(operations) },
+  });
+  const ids = Array.from({ length: 400 }, (_, n) => n + 2);
+  await Promise.all(ids.map((id) => ledger.openUser({ id, balance: 100 })));
+  // Of every second one.
+  await Promise.all(ids.filter((id) => id % 2 === 0).map((id) => ledger.apply(holdOf(id, 40, 60))));
+  now = new Date(start.getTime() + 60_000);
+  batches.length = 0;
+  const users = await ledger.listUsers(1, 1_000);
+  expect(users.map(({ id, balance, held }) => [id, balance, held])).toEqual(
+    ids.map((id) => [id, 100, 0]),
+  );
+  expect(Object.keys(users[0] ?? {})).not.toContain("due");
+  expect(batches.reduce((sum, count) => sum + count, 0)).toBe(200);
+  expect(batches.length).toBeLessThanOrEqual(8);
 });
