@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: ["test/support/global-setup.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Two files at a time: tests start servers and databases of their own.
-    maxWorkers: 2,
+    // Three files at a time: tests start servers and databases of their own, and wait for much of their time.
+    maxWorkers: 3,
   },
 });

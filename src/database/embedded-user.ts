@@ -6,7 +6,7 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, realpath, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { BalancectlError } from "../errors.ts";
 
@@ -119,7 +119,8 @@ export function childOptions(user: OsUser | undefined, cwd: string) {
 async function refuseOtherMajors(folder: string): Promise<void> {
   if (existsSync(folder)) return;
   const names = await readdir(dirname(folder));
-  const other = names.find((name) => /^postgres-\d+$/.test(name));
+  // Ours may have come to be just now.
+  const other = names.find((name) => /^postgres-\d+$/.test(name) && name !== basename(folder));
   if (other === undefined) return;
   throw new BalancectlError(
     "EMBEDDED_UNAVAILABLE",

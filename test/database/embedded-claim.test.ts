@@ -6,37 +6,47 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { openEmbeddedPostgres } from "../../src/database/embedded.ts";
 import { claimCluster } from "../../src/database/embedded-claim.ts";
 import { preparePlace } from "../../src/database/embedded-user.ts";
 import { packageRoot } from "../../src/package-root.ts";
+import { afterFile } from "../support/cleanup.ts";
 
+// Most of the time is waiting for others, so they wait together.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const quiet = () => {};
-let dataDir: string;
-let folder: string;
-const children: ChildProcess[] = [];
 
-beforeEach(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), "balancectl-claim-"));
-  folder = join(dataDir, "postgres-18");
+interface Folder {
+  readonly dataDir: string;
+  readonly folder: string;
+  readonly note: string;
+}
+
+/** Removed after the file, when everything that the tests started has been killed. */
+async function emptyFolder(): Promise<Folder> {
+  const dataDir = await mkdtemp(join(tmpdir(), "balancectl-claim-"));
   await chmod(dataDir, 0o755);
-});
+  afterFile(() => rm(dataDir, { recursive: true, force: true }));
+  const folder = join(dataDir, "postgres-18");
+  return { dataDir, folder, note: join(folder, "in-use.json") };
+}
 
-afterEach(async () => {
-  for (const child of children.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
+async function folderWithCluster(): Promise<Folder> {
+  const made = await emptyFolder();
+  const { close } = await openEmbeddedPostgres({ dataDir: made.dataDir });
+  await close();
+  return made;
+}
+
+function keep<T extends ChildProcess>(child: T): T {
+  afterFile(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill("SIGKILL");
     await once(child, "exit");
-  }
-  await rm(dataDir, { recursive: true, force: true });
-});
-
-async function createCluster(): Promise<void> {
-  const { close } = await openEmbeddedPostgres({ dataDir });
-  await close();
+  });
+  return child;
 }
 
 async function bootId(): Promise<string> {
@@ -55,7 +65,7 @@ function canContain(): boolean {
   }
 }
 
-function contained(command: string): ChildProcess {
+function contained({ dataDir }: Folder, command: string): ChildProcess {
   const program = `${process.execPath} ${join(packageRoot, "dist/bin/balancectl.js")}`;
   const script = `ip link set lo up; exec ${program} ${command}`;
   const env = {
@@ -64,12 +74,12 @@ function contained(command: string): ChildProcess {
     DATABASE_URL: undefined,
     PORT: "3000",
   };
-  const child = spawn("unshare", [...container, script], {
-    env,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  children.push(child);
-  return child;
+  return keep(
+    spawn("unshare", [...container, script], {
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    }),
+  );
 }
 
 async function ended(child: ChildProcess): Promise<{ code: number | null; output: string }> {
@@ -83,11 +93,12 @@ async function ended(child: ChildProcess): Promise<{ code: number | null; output
   return { code, output };
 }
 
-describe.skipIf(!canContain())("in two containers on one folder", () => {
+describe.skipIf(!canContain())("in two containers on one folder", { concurrent: true }, () => {
   test("the second refuses and says who holds it; killed, the first leaves nothing behind", async () => {
-    const first = contained("serve");
+    const folder = await emptyFolder();
+    const first = contained(folder, "serve");
     for await (const chunk of first.stdout ?? []) if (/:3000/.test(String(chunk))) break;
-    const second = await ended(contained("adjust 1 -3000"));
+    const second = await ended(contained(folder, "adjust 1 -3000"));
     expect(second.code).not.toBe(0);
     expect(second.output).toMatch(
       /in use elsewhere: process \d+ on \S+, since 20\d\d-\d\d-\d\dT[\d:.]+Z\. .*Stop that one first/s,
@@ -95,7 +106,7 @@ describe.skipIf(!canContain())("in two containers on one folder", () => {
     expect(second.output).toContain(`on ${hostname()}`);
     first.kill("SIGKILL");
     await once(first, "exit");
-    const third = await ended(contained("adjust 1 -3000"));
+    const third = await ended(contained(folder, "adjust 1 -3000"));
     expect([third.code, third.output]).toEqual([
       0,
       expect.stringMatching(/User 1: 10,000 → 7,000/),
@@ -103,8 +114,8 @@ describe.skipIf(!canContain())("in two containers on one folder", () => {
   });
 
   test("of two that start at once one runs", async () => {
-    await createCluster();
-    const both = [contained("serve"), contained("serve")];
+    const folder = await folderWithCluster();
+    const both = [contained(folder, "serve"), contained(folder, "serve")];
     const refused = await Promise.race(both.map(ended));
     expect(refused.code).not.toBe(0);
     expect(refused.output).toContain("in use elsewhere");
@@ -113,18 +124,18 @@ describe.skipIf(!canContain())("in two containers on one folder", () => {
   });
 });
 
-describe("a folder whose files somebody has locked", () => {
+describe.concurrent("a folder whose files somebody has locked", () => {
   test("is refused, in words, until the lock is gone", async () => {
-    await createCluster();
-    const note = {
+    const { dataDir, folder, note } = await folderWithCluster();
+    const other = {
       ...{ host: "web-7", machine: await bootId(), space: "pid:[1]", pid: 12 },
       since: "2026-01-31T12:00:00.000Z",
     };
-    await writeFile(join(folder, "in-use.json"), JSON.stringify(note));
+    await writeFile(note, JSON.stringify(other));
     const holder = spawn("flock", [join(folder, "data/PG_VERSION"), "-c", "echo held; read line"], {
       stdio: ["pipe", "pipe", "inherit"],
     });
-    children.push(holder);
+    keep(holder);
     await once(holder.stdout as NodeJS.ReadableStream, "data");
     await expect(openEmbeddedPostgres({ dataDir })).rejects.toMatchObject({
       code: "EMBEDDED_UNAVAILABLE",
@@ -135,15 +146,15 @@ describe("a folder whose files somebody has locked", () => {
     holder.stdin.end("\n");
     await once(holder, "close");
     const { close } = await openEmbeddedPostgres({ dataDir });
-    const running = JSON.parse(await readFile(join(folder, "in-use.json"), "utf8"));
+    const running = JSON.parse(await readFile(note, "utf8"));
     expect(running).toMatchObject({ host: hostname(), pid: process.pid });
     await close();
-    expect(await readFile(join(folder, "in-use.json"), "utf8")).toBe("");
+    expect(await readFile(note, "utf8")).toBe("");
   });
 });
 
-describe("a folder in use on another machine", () => {
-  const note = {
+describe.concurrent("a folder in use on another machine", () => {
+  const far = {
     host: "far",
     machine: "of another run of a kernel",
     space: "",
@@ -151,10 +162,10 @@ describe("a folder in use on another machine", () => {
     since: "s",
   };
 
-  async function touchedWhile<T>(work: Promise<T>): Promise<T> {
+  async function touchedWhile<T>(note: string, work: Promise<T>): Promise<T> {
     const beat = setInterval(() => {
       const now = new Date();
-      void utimes(join(folder, "in-use.json"), now, now).catch(() => {});
+      void utimes(note, now, now).catch(() => {});
     }, 500);
     try {
       return await work;
@@ -164,9 +175,9 @@ describe("a folder in use on another machine", () => {
   }
 
   test("is refused while the note is touched, and used when it no longer is", async () => {
-    await createCluster();
-    await writeFile(join(folder, "in-use.json"), JSON.stringify(note));
-    await expect(touchedWhile(openEmbeddedPostgres({ dataDir }))).rejects.toMatchObject({
+    const { dataDir, note } = await folderWithCluster();
+    await writeFile(note, JSON.stringify(far));
+    await expect(touchedWhile(note, openEmbeddedPostgres({ dataDir }))).rejects.toMatchObject({
       code: "EMBEDDED_UNAVAILABLE",
       message: expect.stringContaining("in use elsewhere: process 12 on far, since s"),
     });
@@ -180,11 +191,11 @@ describe("a folder in use on another machine", () => {
   });
 
   test("and where no lock is to be had, in another container of this machine as well", async () => {
-    await createCluster();
+    const { dataDir, note } = await folderWithCluster();
     const place = await preparePlace(dataDir);
-    const beside = { ...note, machine: await bootId(), space: "pid:[1]" };
-    await writeFile(join(folder, "in-use.json"), JSON.stringify(beside));
-    const claim = await touchedWhile(claimCluster(place, quiet, "no-such-program"));
+    const beside = { ...far, machine: await bootId(), space: "pid:[1]" };
+    await writeFile(note, JSON.stringify(beside));
+    const claim = await touchedWhile(note, claimCluster(place, quiet, "no-such-program"));
     expect(claim.holder).toEqual(beside);
     // Our own numbers of processes need no watching.
     const again = await claimCluster(place, quiet, "flock");
@@ -196,10 +207,11 @@ describe("a folder in use on another machine", () => {
   });
 });
 
-test("a server that uses the folder keeps its note fresh", async () => {
+test.concurrent("a server that uses the folder keeps its note fresh", async () => {
+  const { dataDir, folder, note } = await emptyFolder();
   const { close } = await openEmbeddedPostgres({ dataDir });
   const touchedAt = async () => {
-    const file = await open(join(folder, "in-use.json"));
+    const file = await open(note);
     const { mtimeMs } = await file.stat();
     await file.close();
     return mtimeMs;
