@@ -87,8 +87,12 @@ function argumentTerm(argument: Argument): string {
   return argument.required ? `<${argument.name()}>` : `[${argument.name()}]`;
 }
 
-/** What people type by habit: help, help adjust, version, -v. */
+/** What people type by habit: help, help adjust, version, -v, and --json before the command. */
 function asFlags([first, ...rest]: readonly string[]): string[] {
+  if (first === "--json" && rest.length > 0) {
+    const end = rest.indexOf("--");
+    return asFlags(rest.toSpliced(end < 0 ? rest.length : end, 0, first));
+  }
   if (first === "help") return [...rest, "--help"];
   if (first === "version" || first === "-v") return ["--version", ...rest];
   return first === undefined ? [] : [first, ...rest];

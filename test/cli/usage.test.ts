@@ -125,6 +125,13 @@ describe("wrong usage", () => {
   });
 });
 
+test("--json before the command is --json behind it", async () => {
+  const before = await balancectl(["--json", "adjust", "1", "2"], nowhere);
+  const behind = await balancectl(["adjust", "1", "2", "--json"], nowhere);
+  expect(before).toEqual(behind);
+  expect(JSON.parse(before.stdout).error.code).toBe("DATABASE_UNAVAILABLE");
+});
+
 describe("settings", () => {
   test("that are wrong are all named at once", async () => {
     const env = {
