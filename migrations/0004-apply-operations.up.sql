@@ -21,6 +21,8 @@
 --   p_min_balances  refuse if less than this would be left
 --   p_keys, p_fingerprints   idempotency, scoped to the user (see creation_scope() for an opening)
 --   p_references, p_metadata kept on the entries
+-- What no caller may ask fails the whole batch with 22023: a change of nothing or of NULL, a transfer, hold or capture
+-- of less than 1, an opening of less than 0, a payer who is the payee, an unknown kind, a group of anything but transfers.
 -- p_key_lifetime is for how many seconds keys are kept; a batch with keys removes some that are older.
 -- p_now stands in for the clock.
 -- p_lock_wait_ms is how long a user that another session has locked is waited for; NULL: lock_timeout. When
@@ -204,7 +206,15 @@ BEGIN
     END LOOP;
   END IF;
 
-  -- 4. Decide, in order.
+  -- 4. Decide, in order. Nothing but an opening is of 0, which one look at all finds at less than one at each.
+  IF 0 = ANY (p_amounts) THEN
+    FOR i IN 1..n LOOP
+      IF p_amounts[i] = 0 AND p_kinds[i] IS DISTINCT FROM 'opening' THEN
+        RAISE EXCEPTION 'no % is of 0', coalesce(p_kinds[i], 'adjustment')
+          USING ERRCODE = 'invalid_parameter_value';
+      END IF;
+    END LOOP;
+  END IF;
   FOR i IN 1..n LOOP
     IF p_groups IS NOT NULL AND p_groups[i] IS DISTINCT FROM g THEN
       g := p_groups[i]; g_first := i; g_over := o_known[i] IS TRUE;
@@ -223,7 +233,11 @@ BEGIN
 
     IF kind IS NULL THEN
       after := u_balances[s] + v_amount;
-      IF after IS NULL THEN refusal := 'USER_NOT_FOUND';
+      IF after IS NULL THEN
+        IF v_amount IS NULL THEN
+          RAISE EXCEPTION 'an adjustment has an amount' USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+        refusal := 'USER_NOT_FOUND';
       ELSIF p_if_versions[i] <> u_versions[s] THEN refusal := 'PRECONDITION_FAILED';
       ELSIF after < coalesce(p_min_balances[i], 0) THEN refusal := 'INSUFFICIENT_FUNDS';
       ELSIF after + u_helds[s] > balance_max THEN refusal := 'BALANCE_LIMIT_EXCEEDED';
@@ -239,6 +253,15 @@ BEGIN
       -- Everything else says what it would post; what is posted is the same for all.
       post_slots := '{}'; post_amounts := '{}'; post_kinds := '{}';
       t := p_to_slots[i];
+      IF (CASE kind WHEN 'transfer' THEN v_amount > 0 AND t <> s
+                    WHEN 'hold' THEN v_amount > 0
+                    WHEN 'opening' THEN v_amount >= 0
+                    WHEN 'capture' THEN coalesce(v_amount > 0, true) AND t IS DISTINCT FROM s
+                    WHEN 'void' THEN v_amount IS NULL
+                    WHEN 'touch' THEN v_amount IS NULL END) IS NOT TRUE THEN
+        RAISE EXCEPTION 'there is no % of % from slot % to slot %', kind, v_amount, s, t
+          USING ERRCODE = 'invalid_parameter_value';
+      END IF;
       IF kind = 'opening' THEN
         IF u_balances[s] IS NOT NULL THEN refusal := 'USER_EXISTS';
         ELSIF p_if_versions[i] IS NOT NULL THEN refusal := 'PRECONDITION_FAILED';
@@ -422,6 +445,7 @@ BEGIN
            version = u.version + 1,
            updated_at = greatest(date_trunc('milliseconds', clock_timestamp()), u.updated_at)
      WHERE u.id = p_user
+       AND p_amount <> 0
        AND u.balance + p_amount >= 0
        AND u.balance + u.held + p_amount <= 9007199254740991
        -- A hold that could fall due is a matter for apply_operations, which reads the clock once.

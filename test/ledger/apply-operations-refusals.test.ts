@@ -85,3 +85,33 @@ test.each(cases)("%s: %j", async (reason, step) => {
   expect([alone?.balance, alone?.version]).toEqual(known ?? [null, null]);
   expect(await fingerprint()).toEqual(before);
 });
+
+const impossible: readonly (readonly [what: string, Step])[] = [
+  ["a change of 0", { user: a, amount: 0 }],
+  ["a change of nothing", { user: a, amount: null }],
+  ["a change of nothing of nobody", { user: none, amount: null }],
+  ["a transfer of 0", transfer(a, b, 0)],
+  ["a transfer that takes from the payee", transfer(a, full, -5)],
+  ["a transfer of nothing", { ...transfer(a, b, 1), amount: null }],
+  ["a transfer to oneself", transfer(a, a, 1)],
+  ["a transfer to nobody in particular", { kind: "transfer", user: a, amount: 1, id: unknown }],
+  ["a hold of 0", hold(a, 0)],
+  ["a hold of less", hold(a, -1)],
+  ["a hold of nothing", { ...hold(a, 1), amount: null }],
+  ["an opening of less than 0", { user: none, kind: "opening", amount: -1 }],
+  ["an opening of nothing", { user: none, kind: "opening", amount: null }],
+  ["a capture of 0", capture(a, held, 0)],
+  ["a capture of less", capture(a, held, -1)],
+  ["a capture for the one who pays", capture(a, held, 1, a)],
+  ["a void of a part", { ...release(a, held), amount: 1 }],
+  ["a touch of an amount", { user: a, kind: "touch", amount: 1 }],
+  ["an unknown kind", { user: a, kind: "gift" as "hold", amount: 1, id: unknown }],
+];
+
+test.each(impossible)("%s cannot be asked: 22023, alone or beside others", async (_what, step) => {
+  const before = await fingerprint();
+  await expect(apply([step])).rejects.toMatchObject({ code: "22023" });
+  const beside: Step = { user: b, amount: 1 };
+  await expect(apply([beside, step, beside])).rejects.toMatchObject({ code: "22023" });
+  expect(await fingerprint()).toEqual(before);
+});
