@@ -3,8 +3,8 @@
  * CLI to an exit code, and nothing in the program ever looks at a message to tell errors apart.
  */
 
-/** Every code an answer can carry, with the text used where nothing more exact is known. */
-export const errorMessages = {
+/** Every code that an answer can carry, with the text used where nothing more exact is known. */
+export const answerMessages = {
   INVALID_REQUEST: "The request is not valid",
   INVALID_JSON: "The request body is not valid JSON",
   FORBIDDEN_HOST: "The Host header names a host that this server does not answer for",
@@ -28,7 +28,12 @@ export const errorMessages = {
   BALANCE_LIMIT_EXCEEDED: "The balance would exceed 9007199254740991",
   OVERLOADED: "Too many requests are waiting; nothing was changed, try again later",
   DATABASE_UNAVAILABLE: "The database did not answer",
+  OUTCOME_UNKNOWN: "Whether the change was made is not known",
   INTERNAL: "Internal error",
+} as const;
+
+/** Codes of starting and of the command line: no client ever gets them. */
+export const processMessages = {
   CONFIG_INVALID: "The settings are not valid",
   EMBEDDED_UNAVAILABLE: "The embedded PostgreSQL cannot run here",
   SCHEMA_OUTDATED: "The database schema is older than this program",
@@ -38,7 +43,21 @@ export const errorMessages = {
   SERVER_FAILED: "The server could not start",
 } as const;
 
+export const errorMessages = { ...answerMessages, ...processMessages };
+
+export type AnswerCode = keyof typeof answerMessages;
 export type ErrorCode = keyof typeof errorMessages;
+
+/** Of a write that failed: whether it changed anything. What is refused has changed nothing anyway. */
+export type Applied = "no" | "unknown";
+
+const appliedOf: Partial<Record<ErrorCode, Applied>> = {
+  OVERLOADED: "no",
+  DATABASE_UNAVAILABLE: "no",
+  OUTCOME_UNKNOWN: "unknown",
+  // Unless who throws it knows better.
+  INTERNAL: "unknown",
+};
 
 /**
  * A failure with a code that callers can act on. `message` is written for people: what was wrong
@@ -46,11 +65,17 @@ export type ErrorCode = keyof typeof errorMessages;
  */
 export class BalancectlError extends Error {
   readonly code: ErrorCode;
+  readonly applied: Applied | undefined;
 
-  constructor(code: ErrorCode, message: string = errorMessages[code], options?: ErrorOptions) {
+  constructor(
+    code: ErrorCode,
+    message: string = errorMessages[code],
+    options?: ErrorOptions & { readonly applied?: Applied },
+  ) {
     super(message, options);
     this.name = "BalancectlError";
     this.code = code;
+    this.applied = options?.applied ?? appliedOf[code];
   }
 }
 

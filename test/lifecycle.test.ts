@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import pg from "pg";
+import { Agent, RetryAgent } from "undici";
 import { describe, expect, test } from "vitest";
 import { burst, made, successes, untilBackendsAreGone } from "./support/burst.ts";
 import { createTestDatabase, unusedDatabaseUrl } from "./support/database.ts";
@@ -294,7 +295,7 @@ describe("a database that goes away", () => {
     "The database connection was lost before the answer came: the change may or may not have " +
     "been made. Look before repeating it, or repeat it under the same Idempotency-Key";
 
-  test("backends that are terminated under load: 503 and nothing else, then all is well", async () => {
+  test("backends that are terminated under load: 503, 424 and nothing else, then all is well", async () => {
     const url = await createTestDatabase();
     const server = await startServer({ DATABASE_URL: url, LOG_LEVEL: "fatal" });
     const admin = new pg.Client(url);
@@ -321,8 +322,10 @@ describe("a database that goes away", () => {
     await load.close();
     await admin.end();
     const counts = tally(answers);
-    expect(Object.keys(counts).sort()).toEqual(["200", "503 DATABASE_UNAVAILABLE"]);
-    const unclear = answers.filter(({ body }) => body.includes("may or may not")).length;
+    const expected = ["200", "424 OUTCOME_UNKNOWN", "503 DATABASE_UNAVAILABLE"];
+    expect(Object.keys(counts).filter((answer) => !expected.includes(answer))).toEqual([]);
+    expect(answers.length - successes(answers)).toBeGreaterThan(0);
+    const unclear = counts["424 OUTCOME_UNKNOWN"] ?? 0;
     const entries = await made(url);
     expect(entries).toBeGreaterThanOrEqual(successes(answers));
     expect(entries).toBeLessThanOrEqual(successes(answers) + unclear);
@@ -346,8 +349,11 @@ describe("a database that goes away", () => {
       }),
     );
     await load.close();
-    expect(Object.keys(tally(answers)).sort()).toEqual(["200", "503 DATABASE_UNAVAILABLE"]);
-    const unclear = answers.filter(({ body }) => body.includes("may or may not")).length;
+    const counts = tally(answers);
+    const expected = ["200", "424 OUTCOME_UNKNOWN", "503 DATABASE_UNAVAILABLE"];
+    expect(Object.keys(counts).filter((answer) => !expected.includes(answer))).toEqual([]);
+    const unclear = counts["424 OUTCOME_UNKNOWN"] ?? 0;
+    expect(unclear).toBeGreaterThan(0);
     expect((await adjust(server, 1, -1)).status).toBe(200);
     expect(await server.stop()).toBe(0);
     await untilBackendsAreGone(url);
@@ -408,8 +414,8 @@ describe("a database that goes away", () => {
     const { status, body, headers } = await adjust(server, 1, -2, key);
     await lost;
     expect([status, body.error, headers.get("retry-after")]).toEqual([
-      503,
-      { code: "DATABASE_UNAVAILABLE", message: unknown },
+      424,
+      { code: "OUTCOME_UNKNOWN", message: unknown, applied: "unknown" },
       "1",
     ]);
     expect(await account(url)).toEqual({ balance: 9_997, entries: 3 });
@@ -422,7 +428,27 @@ describe("a database that goes away", () => {
     expect(await account(url)).toEqual({ balance: 9_997, entries: 3 });
   });
 
-  test("one that falls silent: 503 within bounds, and the next goes over a new connection", async () => {
+  test("a client that repeats by habit does not pay twice for an answer that is lost", async () => {
+    const url = await createTestDatabase();
+    const proxy = await startTcpProxy(url);
+    const server = await startServer({ DATABASE_URL: proxy.url, LOG_LEVEL: "fatal" });
+    expect((await adjust(server, 1, -1)).status).toBe(200);
+    const lost = proxy.loseNextAnswer();
+    const client = new RetryAgent(new Agent());
+    const { statusCode, body } = await client.request({
+      ...{ origin: server.url, path: "/api/users/1/balance", method: "PUT" },
+      ...{ headers: json, body: '{"amount":-100}' },
+    });
+    await lost;
+    expect([statusCode, await body.json()]).toEqual([
+      424,
+      { success: false, error: { code: "OUTCOME_UNKNOWN", message: unknown, applied: "unknown" } },
+    ]);
+    await client.close();
+    expect(await account(url)).toEqual({ balance: 9_899, entries: 3 });
+  });
+
+  test("one that falls silent: not known, within bounds, and the next goes over a new connection", async () => {
     const url = await createTestDatabase();
     const proxy = await startTcpProxy(url);
     const server = await startServer({
@@ -432,8 +458,13 @@ describe("a database that goes away", () => {
     });
     expect((await adjust(server, 1, -1)).status).toBe(200);
     proxy.silence();
-    const { status, body } = await adjust(server, 1, -2);
-    expect([status, body.error]).toEqual([503, { code: "DATABASE_UNAVAILABLE", message: unknown }]);
+    const { status, body, headers } = await adjust(server, 1, -2);
+    // Without a key nobody can repeat it safely, and nobody is told to.
+    expect([status, body.error, headers.get("retry-after")]).toEqual([
+      424,
+      { code: "OUTCOME_UNKNOWN", message: unknown, applied: "unknown" },
+      null,
+    ]);
     await proxy.mend();
     expect((await adjust(server, 1, -3)).body.data).toMatchObject({ balance: 9_994 });
     expect(await account(url)).toEqual({ balance: 9_994, entries: 4 });
@@ -455,6 +486,7 @@ describe("a database that goes away", () => {
       {
         code: "DATABASE_UNAVAILABLE",
         message: "The database took too long and the statement was cancelled; nothing was changed",
+        applied: "no",
       },
     ]);
     expect(await account(url)).toEqual({ balance: 10_000, entries: 1 });
@@ -502,6 +534,7 @@ describe("a user whose row is locked in psql", () => {
       {
         code: "DATABASE_UNAVAILABLE",
         message: "An account is locked by another session; nothing was changed, try again later",
+        applied: "no",
       },
       "1",
     ]);

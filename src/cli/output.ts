@@ -140,6 +140,7 @@ export const exitCodeOf: Readonly<Record<ErrorCode, 1 | 2 | 3>> = {
   HEADERS_TOO_LARGE: 1,
   OVERLOADED: 1,
   DATABASE_UNAVAILABLE: 1,
+  OUTCOME_UNKNOWN: 1,
   INTERNAL: 1,
   EMBEDDED_UNAVAILABLE: 1,
   SCHEMA_OUTDATED: 1,

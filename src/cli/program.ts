@@ -147,7 +147,7 @@ function withCause(error: BalancectlError): BalancectlError {
     const why = cause instanceof Error ? `: ${cause.message}` : "";
     return new BalancectlError(code, `${message}${why}\nLOG_LEVEL=debug shows where`);
   }
-  if (code === "DATABASE_UNAVAILABLE" && cause instanceof Error) {
+  if ((code === "DATABASE_UNAVAILABLE" || code === "OUTCOME_UNKNOWN") && cause instanceof Error) {
     const why = cause.message || (cause as NodeJS.ErrnoException).code;
     if (why && !message.includes(why)) return new BalancectlError(code, `${message} (${why})`);
   }

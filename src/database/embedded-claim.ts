@@ -31,7 +31,12 @@ export interface Holder {
 /** Ours, with the file that the server is to inherit; or somebody's, where that is known. */
 export type Claim =
   | { readonly file: FileHandle; readonly holder?: undefined }
-  | { readonly file?: undefined; readonly holder: Holder | undefined };
+  | {
+      readonly file?: undefined;
+      readonly holder: Holder | undefined;
+      /** Whether its processes can be seen from here: then the server will be. */
+      readonly isNear: boolean;
+    };
 
 const beatMs = 2_000;
 
@@ -49,11 +54,12 @@ export async function claimCluster(
   lockProgram = "flock",
 ): Promise<Claim> {
   const locked = await lock(place, lockProgram);
-  if (locked === "busy") return { holder: await readHolder(place) };
+  const self = await ourselves();
+  const holder = await readHolder(place);
+  const isNear = holder?.machine === self.machine && holder.space === self.space;
+  if (locked === "busy") return { holder, isNear };
   const { file, byKernel } = locked;
   try {
-    const self = await ourselves();
-    const holder = await readHolder(place);
     const isElsewhere =
       holder !== undefined &&
       (holder.machine !== self.machine || (!byKernel && holder.space !== self.space));
@@ -61,7 +67,7 @@ export async function claimCluster(
       onProgress(`Looking whether ${holder.host} still uses the embedded PostgreSQL`);
       if (await isTouched(place)) {
         await file.close();
-        return { holder };
+        return { holder, isNear };
       }
     }
     await writeFile(noteOf(place), `${JSON.stringify(self)}\n`, { mode: 0o644 });

@@ -185,7 +185,7 @@ async function start(opening: Opening, stalePid: number | undefined): Promise<vo
   await requireReachable(place);
   const binaries = await findBinaries(place, onProgress);
   const claim = await claimCluster(place, onProgress);
-  if (!claim.file) return await waitForHolder(opening, claim.holder);
+  if (!claim.file) return await waitForHolder(opening, claim.holder, claim.isNear);
   opening.claimedSinceMs = undefined;
   if (!server) {
     const crashed = stalePid !== undefined;
@@ -208,11 +208,16 @@ async function start(opening: Opening, stalePid: number | undefined): Promise<vo
 }
 
 /** Another of our own processes may be starting it, and will be seen; or it is stopping elsewhere. */
-async function waitForHolder(opening: Opening, holder: Holder | undefined): Promise<void> {
+async function waitForHolder(
+  opening: Opening,
+  holder: Holder | undefined,
+  isNear: boolean,
+): Promise<void> {
   const { place, signal } = opening;
   opening.server = undefined;
   opening.claimedSinceMs ??= Date.now();
-  if (Date.now() - opening.claimedSinceMs < claimedMsMax) {
+  const patienceMs = isNear ? quietMsMax : claimedMsMax;
+  if (Date.now() - opening.claimedSinceMs < patienceMs) {
     await sleep(50, undefined, { signal });
     return;
   }

@@ -37,7 +37,7 @@ export function sqlState(error: unknown): string | undefined {
  */
 export function failedOnData(error: unknown): boolean {
   const state = sqlState(error) ?? sqlState(error instanceof Error ? error.cause : undefined);
-  return state !== undefined && /^(22|23|40)/.test(state);
+  return state !== undefined && state !== completionUnknown && /^(22|23|40)/.test(state);
 }
 
 /** What is answered for an account that another session has locked. */
@@ -53,25 +53,31 @@ export function lockWaitRanOut(error: unknown): boolean {
 
 /**
  * @param sent whether a write had left for the server: if it gave no answer, the outcome is unknown
- * @returns DATABASE_UNAVAILABLE when the server cannot be reached or says "not now", else INTERNAL
+ * @returns DATABASE_UNAVAILABLE when the server cannot be reached or says "not now", OUTCOME_UNKNOWN, or
+ * INTERNAL
  */
 export function translateError(error: unknown, sent = false): BalancectlError {
   if (error instanceof BalancectlError) return error;
   const state = sqlState(error);
-  if (state === undefined) {
+  // A socket error, the driver's "terminated" and "timeout", or what the server itself does not know.
+  if (state === undefined || state.startsWith("08") || state === completionUnknown) {
+    if (sent) return new BalancectlError("OUTCOME_UNKNOWN", outcomeUnknown, { cause: error });
     if (error instanceof TypeError || error instanceof RangeError) {
-      return new BalancectlError("INTERNAL", undefined, { cause: error });
+      return new BalancectlError("INTERNAL", undefined, { cause: error, applied: "no" });
     }
-    // A socket error, or the driver's "terminated" and "timeout": the server said nothing.
-    const message = sent ? outcomeUnknown : "The database cannot be reached; nothing was changed";
+    const message = "The database cannot be reached; nothing was changed";
     return new BalancectlError("DATABASE_UNAVAILABLE", message, { cause: error });
   }
   const message = unavailable[state];
-  if (message === undefined && !state.startsWith("08")) {
-    return new BalancectlError("INTERNAL", undefined, { cause: error });
+  if (message !== undefined) {
+    return new BalancectlError("DATABASE_UNAVAILABLE", message, { cause: error });
   }
-  return new BalancectlError("DATABASE_UNAVAILABLE", message, { cause: error });
+  // The server said that it failed: it was rolled back.
+  return new BalancectlError("INTERNAL", undefined, { cause: error, applied: "no" });
 }
+
+/** statement_completion_unknown: of all in class 40 the one that does not say "rolled back". */
+const completionUnknown = "40003";
 
 const outcomeUnknown =
   "The database connection was lost before the answer came: the change may or may not have been " +

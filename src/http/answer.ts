@@ -1,9 +1,14 @@
 /** The envelope that every answer wears, and the one status of each error code. */
 import type { Response } from "express";
-import { type BalancectlError, type ErrorCode, errorMessages } from "../errors.ts";
+import {
+  type AnswerCode,
+  type Applied,
+  answerMessages,
+  type BalancectlError,
+  type ErrorCode,
+} from "../errors.ts";
 
-/** Codes that never reach a client keep the status of a fault. */
-export const statusOf: Readonly<Record<ErrorCode, number>> = {
+export const statusOf: Readonly<Record<AnswerCode, number>> = {
   INVALID_REQUEST: 400,
   INVALID_JSON: 400,
   FORBIDDEN_HOST: 403,
@@ -24,21 +29,16 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   BALANCE_LIMIT_EXCEEDED: 422,
   CAPTURE_EXCEEDS_HOLD: 422,
   IDEMPOTENCY_KEY_REUSED: 422,
+  // Below 500, and no code that clients repeat by habit, as they do 408, 429 and all from 500 on.
+  OUTCOME_UNKNOWN: 424,
   HEADERS_TOO_LARGE: 431,
   OVERLOADED: 503,
   DATABASE_UNAVAILABLE: 503,
   INTERNAL: 500,
-  CONFIG_INVALID: 500,
-  EMBEDDED_UNAVAILABLE: 500,
-  SCHEMA_OUTDATED: 500,
-  SCHEMA_TOO_NEW: 500,
-  SCHEMA_FOREIGN: 500,
-  MIGRATION_FAILED: 500,
-  SERVER_FAILED: 500,
 };
 
 /** Seconds after which another try makes sense. */
-const retryAfter: Partial<Record<ErrorCode, string>> = {
+const retryAfter: Partial<Record<AnswerCode, string>> = {
   OVERLOADED: "1",
   DATABASE_UNAVAILABLE: "1",
 };
@@ -54,26 +54,44 @@ export function sendData(
 
 export function sendError(
   res: Response,
-  code: ErrorCode,
-  message: string = errorMessages[code],
+  code: AnswerCode,
+  message: string = answerMessages[code],
   headers: Readonly<Record<string, string>> = {},
+  applied?: Applied,
 ): void {
   const seconds = retryAfter[code];
   send(
     res,
     statusOf[code],
-    errorBody(code, message),
+    errorBody(code, message, applied),
     seconds === undefined ? headers : { "Retry-After": seconds, ...headers },
   );
 }
 
-/** Only a BalancectlError's own message is shown: anything else may carry what is nobody's business. */
+/**
+ * Only a BalancectlError's own message is shown: anything else may carry what is nobody's business. A
+ * write that failed says whether it was applied; where that is not known, only who can repeat it
+ * without doubling it, under its key, is told to.
+ */
 export function sendFailure(res: Response, error: BalancectlError): void {
-  sendError(res, error.code, error.code === "INTERNAL" ? errorMessages.INTERNAL : error.message);
+  const code = isAnswerCode(error.code) ? error.code : "INTERNAL";
+  const message = code === "INTERNAL" ? answerMessages.INTERNAL : error.message;
+  const { method, headers } = res.req;
+  const applied = method === "GET" || method === "HEAD" ? undefined : error.applied;
+  const mayRepeat = code === "OUTCOME_UNKNOWN" && headers["idempotency-key"] !== undefined;
+  sendError(res, code, message, mayRepeat ? { "Retry-After": "1" } : {}, applied);
 }
 
-export function errorBody(code: ErrorCode, message: string = errorMessages[code]): string {
-  return JSON.stringify({ success: false, error: { code, message } });
+function isAnswerCode(code: ErrorCode): code is AnswerCode {
+  return code in answerMessages;
+}
+
+export function errorBody(
+  code: AnswerCode,
+  message: string = answerMessages[code],
+  applied?: Applied,
+): string {
+  return JSON.stringify({ success: false, error: { code, message, applied } });
 }
 
 /**

@@ -9,7 +9,7 @@ import {
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Express } from "express";
-import { BalancectlError, type ErrorCode } from "../errors.ts";
+import { type AnswerCode, BalancectlError } from "../errors.ts";
 import { errorBody, everywhere, statusOf } from "./answer.ts";
 
 export interface HttpServer {
@@ -153,7 +153,7 @@ function refuseTunnel(_req: IncomingMessage, socket: Duplex): void {
 }
 
 /** Head and body of an answer that closes the connection, as they go over the wire. */
-function lastAnswer(code: ErrorCode, message?: string, more: readonly string[] = []): string {
+function lastAnswer(code: AnswerCode, message?: string, more: readonly string[] = []): string {
   const body = errorBody(code, message);
   const head = [
     `HTTP/1.1 ${statusOf[code]} ${STATUS_CODES[statusOf[code]]}`,
@@ -178,7 +178,7 @@ function afterAnswers(socket: Duplex, then: () => void): void {
   else then();
 }
 
-const parserCodes: Readonly<Record<string, ErrorCode>> = {
+const parserCodes: Readonly<Record<string, AnswerCode>> = {
   HPE_HEADER_OVERFLOW: "HEADERS_TOO_LARGE",
   ERR_HTTP_REQUEST_TIMEOUT: "REQUEST_TIMEOUT",
 };

@@ -4,6 +4,7 @@
  */
 import type { Statement } from "../database/one-value-query.ts";
 import type { Writer } from "../database/writers.ts";
+import { BalancectlError } from "../errors.ts";
 import type { LockWait } from "./lock-wait.ts";
 import type { Operation, Outcome, Refusal } from "./operation.ts";
 
@@ -24,7 +25,7 @@ export interface BatchSettings {
 
 /**
  * Applies the operations in order and returns an outcome for each, after the commit.
- * @throws BalancectlError DATABASE_UNAVAILABLE or INTERNAL; its message says whether anything was done
+ * @throws BalancectlError DATABASE_UNAVAILABLE, OUTCOME_UNKNOWN or INTERNAL; `applied` says what became of it
  */
 export async function applyBatch(
   writer: Writer,
@@ -34,7 +35,12 @@ export async function applyBatch(
   const answer =
     (await applyAlone(writer, operations, settings)) ??
     (await writer.query(applyOperations, encode(operations, settings)));
-  return decode(operations, JSON.parse(answer as string));
+  try {
+    return decode(operations, JSON.parse(answer as string));
+  } catch (error) {
+    // It was committed; what came back says nothing.
+    throw new BalancectlError("OUTCOME_UNKNOWN", undefined, { cause: error });
+  }
 }
 
 /**

@@ -215,7 +215,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       // An answer that is given again needs no lock.
       if (lane.kind !== "shared" && !outcome?.replayed) lockedAccounts.applied(one.ride.userId);
       if (outcome) one.resolve(outcome);
-      else one.reject(new BalancectlError("INTERNAL", "The batch came back without this outcome"));
+      else one.reject(new BalancectlError("OUTCOME_UNKNOWN"));
     });
     const operations = batch.length - passedBy.length;
     const durationMs = performance.now() - leftAt;

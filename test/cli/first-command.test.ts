@@ -23,9 +23,8 @@ test("on the embedded PostgreSQL, any of them, also at once, brings the tables",
   afterFile(() => rm(dataDir, { recursive: true, force: true }));
   const env = { BALANCECTL_DATA_DIR: dataDir };
   const runs = await Promise.all(commands.map((args) => balancectl(args, env)));
-  expect(runs.map(({ code }, index) => [commands[index], code])).toEqual(
-    commands.map((args) => [args, 0]),
-  );
+  const failed = runs.filter(({ code }) => code !== 0);
+  expect(failed).toEqual([]);
   expect(runs[0]?.stdout).toBe("User 1: 10,000 → 9,998 (-2)\n");
   // As they are after an upgrade: some are missing.
   expect((await balancectl(["migrate", "down", "--yes"], env)).code).toBe(0);

@@ -1,4 +1,5 @@
 /** Both pools must meet one database: a name that leads to two of them is refused. */
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { type AddressInfo, connect, createServer } from "node:net";
@@ -24,14 +25,14 @@ test("a balancer in front of two servers: serve says so, and does not begin", as
   });
   // The same role and database on both.
   const name = url.pathname.slice(1);
-  const { username, password } = url;
+  const role = `balancectl_test_${randomBytes(4).toString("hex")}`;
   await psql(embedded.url, `CREATE DATABASE ${name}`);
-  await psql(
-    embedded.url,
-    username === "balancectl"
-      ? `ALTER ROLE balancectl PASSWORD '${decodeURIComponent(password)}'`
-      : `CREATE ROLE "${username}" LOGIN SUPERUSER PASSWORD '${decodeURIComponent(password)}'`,
-  );
+  for (const one of [url.href, embedded.url]) {
+    await psql(one, `CREATE ROLE ${role} LOGIN SUPERUSER PASSWORD 'x'`);
+  }
+  afterFile(() => psql(url.href.replace(/\/[^/]*$/, "/postgres"), `DROP ROLE ${role}`));
+  url.username = role;
+  url.password = "x";
   const second = new URL(url);
   second.port = new URL(embedded.url).port;
   second.hostname = "127.0.0.1";

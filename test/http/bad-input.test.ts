@@ -2,7 +2,7 @@
 import { gzipSync } from "node:zlib";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { ErrorCode } from "../../src/errors.ts";
+import type { AnswerCode } from "../../src/errors.ts";
 import { statusOf } from "../../src/http/answer.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { type Exchange, exchange } from "../support/exchange.ts";
@@ -56,7 +56,7 @@ const put = (body: Exchange["body"], headers: Exchange["headers"] = json): Excha
 });
 
 /** The whole answer: the code's own status, the envelope and nothing beside it. */
-async function expectError(request: Exchange, code: ErrorCode, message: string): Promise<void> {
+async function expectError(request: Exchange, code: AnswerCode, message: string): Promise<void> {
   const { status, headers, body } = await exchange(server.url, request);
   expect({ status, body }).toEqual({
     status: statusOf[code],
