@@ -216,9 +216,15 @@ BEGIN
     END LOOP;
   END IF;
   FOR i IN 1..n LOOP
-    IF p_groups IS NOT NULL AND p_groups[i] IS DISTINCT FROM g THEN
-      g := p_groups[i]; g_first := i; g_over := o_known[i] IS TRUE;
-      g_e := e; g_balances := u_balances; g_versions := u_versions;
+    IF p_groups IS NOT NULL THEN
+      IF p_groups[i] IS DISTINCT FROM g THEN
+        g := p_groups[i]; g_first := i; g_over := o_known[i] IS TRUE;
+        g_e := e; g_balances := u_balances; g_versions := u_versions;
+      END IF;
+      IF g IS NOT NULL AND p_kinds[i] IS DISTINCT FROM 'transfer' THEN
+        RAISE EXCEPTION 'only transfers go in groups, not: %', coalesce(p_kinds[i], 'adjustment')
+          USING ERRCODE = 'invalid_parameter_value';
+      END IF;
     END IF;
     CONTINUE WHEN o_known[i] OR g_over AND g IS NOT NULL;
 
@@ -226,10 +232,6 @@ BEGIN
     kind := p_kinds[i];
     v_amount := p_amounts[i];
     refusal := NULL;
-    IF g IS NOT NULL AND kind IS DISTINCT FROM 'transfer' THEN
-      RAISE EXCEPTION 'only transfers go in groups, not: %', coalesce(kind, 'adjustment')
-        USING ERRCODE = 'invalid_parameter_value';
-    END IF;
 
     IF kind IS NULL THEN
       after := u_balances[s] + v_amount;

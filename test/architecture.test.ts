@@ -60,6 +60,7 @@ describe("imports", () => {
     ["the ledger asks the command line", "src/ledger/ledger.ts", "../cli/output.ts"],
     ["the database asks the ledger", "src/database/connection.ts", "../ledger/operation.ts"],
     ["http asks stress", "src/http/app.ts", "../stress/tally.ts"],
+    ["http goes past the ledger", "src/http/routes/users.ts", "../../database/connection.ts"],
     ["http asks the command line", "src/http/routes/users.ts", "../../cli/output.ts"],
     ["stress asks http", "src/stress/tally.ts", "../http/answer.ts"],
     ["stress asks the ledger", "src/stress/tally.ts", "../ledger/operation.ts"],

@@ -1,7 +1,7 @@
 import { BalancectlError } from "../errors.ts";
 import { entryView } from "../ledger/entry-view.ts";
 import { parseRequest, timeText } from "../ledger/fields.ts";
-import { type Entry, readHistory } from "../ledger/history.ts";
+import type { Entry, HistoryQuery } from "../ledger/history.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Context } from "./context.ts";
 import { grouped, type Output } from "./output.ts";
@@ -33,9 +33,8 @@ export async function history(
   }
   const limit = flags.limit ?? Number.POSITIVE_INFINITY;
   await withLedger(context, async (ledger) => {
-    if ((await ledger.findUser(userId)) === null) {
-      throw new BalancectlError("USER_NOT_FOUND", `User ${userId} not found`);
-    }
+    // Before anything is printed.
+    await ledger.user(userId);
     const print = printer(flags, output);
     if (print.head !== undefined) await output.line(print.head);
     const query = { userId, order: flags.order, from, to };
@@ -46,8 +45,8 @@ export async function history(
 }
 
 async function* pages(
-  { database }: Ledger,
-  query: Omit<Parameters<typeof readHistory>[1], "limit" | "after">,
+  ledger: Ledger,
+  query: Omit<HistoryQuery, "limit" | "after">,
   limit: number,
   signal: AbortSignal,
 ): AsyncGenerator<Entry> {
@@ -55,7 +54,7 @@ async function* pages(
   for (let left = limit; left > 0; ) {
     signal.throwIfAborted();
     const page = { ...query, after, limit: Math.min(pageSize, left) };
-    const { entries, more } = await readHistory(database, page);
+    const { entries, more } = await ledger.entries(page);
     yield* entries;
     if (!more) return;
     after = entries.at(-1)?.version;

@@ -1,6 +1,6 @@
 import { BalancectlError } from "../errors.ts";
 import { parseRequest, uuidText } from "../ledger/fields.ts";
-import { findHold, type Hold, holdView, listHolds, newHoldView } from "../ledger/holds.ts";
+import { type Hold, holdView, newHoldView } from "../ledger/holds.ts";
 import type { Operation, Outcome } from "../ledger/operation.ts";
 import { refusalError } from "../ledger/refusal.ts";
 import {
@@ -96,15 +96,11 @@ export async function holds(
 ): Promise<void> {
   const { output, stopping } = context;
   const last = await withLedger(context, async (ledger) => {
-    // Also gives back what is due.
-    if ((await ledger.findUser(userId)) === null) {
-      throw new BalancectlError("USER_NOT_FOUND", `User ${userId} not found`);
-    }
     const pages = pagesOf<Hold>(limit, async (after, count) => {
       stopping.throwIfAborted();
       const open = after === undefined || after.state === "open";
       const position = { open, before: after?.id ?? null };
-      return await listHolds(ledger.database, userId, position, count);
+      return await ledger.holds(userId, position, count);
     });
     return await printListing(output, pages, {
       ...{ name: "holds", view: holdView, rest: (hold) => ({ more: hold !== undefined }) },
@@ -128,8 +124,8 @@ async function applied(context: Context, operation: Operation): Promise<Outcome>
     if (outcome.refusal === null) return outcome;
     const { userId, operationId } = operation;
     if (outcome.refusal === "HOLD_CLOSED" && operationId !== undefined) {
-      const closed = await findHold(ledger.database, userId, operationId);
-      throw new BalancectlError("HOLD_CLOSED", `The hold is ${closed?.state ?? "closed"}`);
+      const { state } = await ledger.hold(userId, operationId);
+      throw new BalancectlError("HOLD_CLOSED", `The hold is ${state}`);
     }
     throw refusalError(outcome.refusal, operation);
   });

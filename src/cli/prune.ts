@@ -1,4 +1,3 @@
-import { pruneKeys } from "../ledger/prune.ts";
 import type { Context } from "./context.ts";
 import { counted } from "./output.ts";
 import { withLedger } from "./with-ledger.ts";
@@ -7,11 +6,11 @@ import { withLedger } from "./with-ledger.ts";
 export async function prune(context: Context, flags: { days?: number }): Promise<void> {
   const { output, stopping } = context;
   const days = flags.days ?? (await context.loadConfig()).idempotencyDays;
-  const removed = await withLedger(context, async ({ database }) => {
+  const removed = await withLedger(context, async (ledger) => {
     const progress = output.progress("Removing old idempotency keys");
     const tell = (count: number) => progress.update(`Removed ${counted(count, "idempotency key")}`);
     try {
-      return await pruneKeys(database.writer(0), days, tell, stopping);
+      return await ledger.pruneKeys(days, tell, stopping);
     } finally {
       progress.end();
     }

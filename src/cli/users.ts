@@ -1,5 +1,4 @@
-import { BalancectlError } from "../errors.ts";
-import type { User } from "../ledger/ledger.ts";
+import type { User } from "../ledger/reads.ts";
 import { refusalError } from "../ledger/refusal.ts";
 import { opening } from "../ledger/request.ts";
 import type { Context } from "./context.ts";
@@ -36,7 +35,7 @@ export async function listUsers(context: Context, { limit, after }: ListFlags): 
   const last = await withLedger(context, (ledger) => {
     const pages = pagesOf<User>(limit, async (user, count) => {
       stopping.throwIfAborted();
-      return await ledger.listUsers(user?.id ?? after, count);
+      return await ledger.users(user?.id ?? after, count);
     });
     return printListing(output, pages, {
       ...{ name: "users", view: userView, rest: (user) => ({ next: user?.id ?? null }) },
@@ -48,8 +47,7 @@ export async function listUsers(context: Context, { limit, after }: ListFlags): 
 
 export async function showUser(context: Context, userId: number): Promise<void> {
   const { output } = context;
-  const user = await withLedger(context, (ledger) => ledger.findUser(userId));
-  if (user === null) throw new BalancectlError("USER_NOT_FOUND", `User ${userId} not found`);
+  const user = await withLedger(context, (ledger) => ledger.user(userId));
   output.result({ success: true, data: userView(user) }, () =>
     table([userHead, userRow(user)], userNumbers),
   );

@@ -161,7 +161,7 @@ describe("names one database to everything", () => {
     try {
       await requireOneServer(database);
       expect((await ledger.apply(adjustment(1, -100))).balance).toBe(9_900);
-      expect((await ledger.findUser(1))?.balance).toBe(9_900);
+      expect((await ledger.user(1)).balance).toBe(9_900);
     } finally {
       await database.close();
     }
@@ -203,7 +203,7 @@ test("a database whose defaults change what statements mean", async () => {
       Array.from({ length: 2_000 }, (_, n) => ledgers[n % 2]?.apply(adjustment(1, -2))),
     );
     expect(outcomes.filter((one) => one?.refusal === null).length).toBe(2_000);
-    const user = await ledgers[0]?.findUser(1);
+    const user = await ledgers[0]?.user(1);
     expect(user?.balance).toBe(6_000);
     expect(Math.abs((user?.updatedAt.getTime() ?? 0) - Date.now())).toBeLessThan(60_000);
   } finally {

@@ -353,7 +353,7 @@ test("a page of users with holds that are due gives them back together, and is r
   await Promise.all(ids.filter((id) => id % 2 === 0).map((id) => ledger.apply(holdOf(id, 40, 60))));
   now = new Date(start.getTime() + 60_000);
   batches.length = 0;
-  const users = await ledger.listUsers(1, 1_000);
+  const users = await ledger.users(1, 1_000);
   expect(users.map(({ id, balance, held }) => [id, balance, held])).toEqual(
     ids.map((id) => [id, 100, 0]),
   );

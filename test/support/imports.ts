@@ -12,7 +12,7 @@ export interface SourceFile {
 const allowed: Readonly<Record<string, readonly string[]>> = {
   bin: ["cli"],
   cli: ["http", "stress", "ledger", "database", "base"],
-  http: ["ledger", "database", "base"],
+  http: ["ledger", "base"],
   stress: ["base"],
   ledger: ["database", "base"],
   database: ["base"],

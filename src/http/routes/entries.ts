@@ -3,7 +3,7 @@ import { z } from "zod";
 import { BalancectlError } from "../../errors.ts";
 import { entryView } from "../../ledger/entry-view.ts";
 import { idNumber, pageLimit, parseRequest, timeText } from "../../ledger/fields.ts";
-import { type HistoryQuery, readHistory } from "../../ledger/history.ts";
+import type { HistoryQuery } from "../../ledger/history.ts";
 import { sendData } from "../answer.ts";
 import { type Api, methodNotAllowed, pathId } from "../api.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
@@ -33,10 +33,7 @@ export function entryRoutes(app: Express, api: Api): void {
       const userId = pathId(req);
       const { limit, ...asked } = parseRequest(entriesQuery, req.query, "query");
       const query = { userId, limit, ...continued(userId, asked) };
-      if ((await api.ledger.findUser(userId)) === null) {
-        throw new BalancectlError("USER_NOT_FOUND", `User ${userId} not found`);
-      }
-      const { entries, more } = await readHistory(api.ledger.database, query);
+      const { entries, more } = await api.ledger.entries(query);
       const last = entries.at(-1);
       const nextCursor = more && last ? cursorAfter(query, last.version) : null;
       if (nextCursor) {

@@ -10,7 +10,7 @@ import {
   uuidText,
   writeFields,
 } from "../../ledger/fields.ts";
-import { findHold, holdView, listHolds, newHoldView } from "../../ledger/holds.ts";
+import { holdView, newHoldView } from "../../ledger/holds.ts";
 import type { Operation } from "../../ledger/operation.ts";
 import { capture, hold, voidHold } from "../../ledger/request.ts";
 import { sendData, sendError } from "../answer.ts";
@@ -43,7 +43,6 @@ const listPosition = z.strictObject({ holdsOf: idNumber, open: z.boolean(), befo
 /** POST and GET /api/users/:userId/holds, GET .../:holdId, POST .../:holdId/capture and /void. */
 export function holdRoutes(app: Express, api: Api): void {
   const { ledger, bodyBytesMax } = api;
-  const { database } = ledger;
 
   app
     .route("/api/users/:userId/holds")
@@ -60,9 +59,8 @@ export function holdRoutes(app: Express, api: Api): void {
     .get(async (req, res) => {
       const userId = pathId(req);
       const { limit, cursor } = parseRequest(listQuery, req.query, "query");
-      await existingUser(api, userId);
       const place = continued(userId, cursor);
-      const found = await listHolds(database, userId, place, limit + 1);
+      const found = await ledger.holds(userId, place, limit + 1);
       const holds = found.slice(0, limit);
       const last = holds.at(-1);
       const nextCursor =
@@ -82,10 +80,7 @@ export function holdRoutes(app: Express, api: Api): void {
     .get(async (req, res) => {
       const { userId, holdId } = holdPath(req);
       refuseQuery(req);
-      await existingUser(api, userId);
-      const found = await findHold(database, userId, holdId);
-      if (found === null) throw new BalancectlError("HOLD_NOT_FOUND");
-      sendData(res, holdView(found));
+      sendData(res, holdView(await ledger.hold(userId, holdId)));
     })
     .all(methodNotAllowed("GET, HEAD"));
 
@@ -134,8 +129,8 @@ async function close(
   const { userId, operationId: id } = operation;
   if (outcome.refusal === "HOLD_CLOSED") {
     if (outcome.replayed) res.setHeader("Idempotent-Replayed", "true");
-    const closed = await findHold(ledger.database, userId, id as string);
-    sendError(res, "HOLD_CLOSED", `The hold is ${closed?.state ?? "closed"}`);
+    const { state: ended } = await ledger.hold(userId, id as string);
+    sendError(res, "HOLD_CLOSED", `The hold is ${ended}`);
     return;
   }
   if (answeredRefusal(res, operation, outcome)) return;
@@ -148,13 +143,6 @@ function holdPath(req: Request): { userId: number; holdId: string } {
     userId: pathId(req),
     holdId: parseRequest(uuidText, req.params["holdId"], "path: holdId"),
   };
-}
-
-/** Looking the user up also closes what is due. */
-async function existingUser({ ledger }: Api, userId: number): Promise<void> {
-  if ((await ledger.findUser(userId)) === null) {
-    throw new BalancectlError("USER_NOT_FOUND", `User ${userId} not found`);
-  }
 }
 
 function continued(userId: number, cursor: string | undefined) {

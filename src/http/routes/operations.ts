@@ -1,11 +1,6 @@
 import type { Express } from "express";
-import { BalancectlError } from "../../errors.ts";
 import { parseIdempotencyKey } from "../../ledger/fields.ts";
-import {
-  findStoredOpening,
-  findStoredOperation,
-  storedOperationView,
-} from "../../ledger/stored-operation.ts";
+import { storedOperationView } from "../../ledger/stored-operation.ts";
 import { sendData } from "../answer.ts";
 import { type Api, methodNotAllowed, pathId, refuseQuery } from "../api.ts";
 
@@ -20,9 +15,7 @@ export function operationRoutes(app: Express, api: Api): void {
       refuseQuery(req);
       const userId = pathId(req);
       const key = parseIdempotencyKey(req.params.key, "path: key");
-      const stored = await findStoredOperation(api.ledger.database, userId, key);
-      if (stored === null) throw new BalancectlError("OPERATION_NOT_FOUND");
-      sendData(res, storedOperationView(stored));
+      sendData(res, storedOperationView(await api.ledger.storedOperation(userId, key)));
     })
     .all(methodNotAllowed("GET, HEAD"));
 
@@ -31,9 +24,7 @@ export function operationRoutes(app: Express, api: Api): void {
     .get(async (req, res) => {
       refuseQuery(req);
       const key = parseIdempotencyKey(req.params.key, "path: key");
-      const stored = await findStoredOpening(api.ledger.database, key);
-      if (stored === null) throw new BalancectlError("OPERATION_NOT_FOUND");
-      sendData(res, storedOperationView(stored));
+      sendData(res, storedOperationView(await api.ledger.storedOpening(key)));
     })
     .all(methodNotAllowed("GET, HEAD"));
 }

@@ -10,7 +10,6 @@ import {
 } from "../../ledger/fields.ts";
 import { refusalError } from "../../ledger/refusal.ts";
 import { transfer, transferBatch } from "../../ledger/request.ts";
-import { findTransfer } from "../../ledger/transfers.ts";
 import { nthUuid } from "../../ledger/uuid.ts";
 import { legsMax } from "../../limits.ts";
 import { sendData, sendFailure } from "../answer.ts";
@@ -78,9 +77,7 @@ export function transferRoutes(app: Express, api: Api): void {
     .get(async (req, res) => {
       refuseQuery(req);
       const id = parseRequest(uuidText, req.params.id, "path: id");
-      const found = await findTransfer(ledger.database, id);
-      if (found === null) throw new BalancectlError("TRANSFER_NOT_FOUND");
-      const { reference, metadata, createdAt, ...sides } = found;
+      const { reference, metadata, createdAt, ...sides } = await ledger.transfer(id);
       sendData(res, {
         ...sides,
         ...(reference !== null && { reference }),

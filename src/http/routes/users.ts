@@ -10,8 +10,7 @@ import {
   reference,
   timeText,
 } from "../../ledger/fields.ts";
-import { balanceAt } from "../../ledger/history.ts";
-import type { User } from "../../ledger/ledger.ts";
+import type { User } from "../../ledger/reads.ts";
 import { opening } from "../../ledger/request.ts";
 import { sendData, sendNotModified } from "../answer.ts";
 import { type Api, answeredRefusal, methodNotAllowed, pathId, writeOptions } from "../api.ts";
@@ -49,7 +48,7 @@ export function userRoutes(app: Express, api: Api): void {
     .get(async (req, res) => {
       const { limit, cursor } = parseRequest(listQuery, req.query, "query");
       const { after } = cursor === undefined ? { after: 0 } : decodeCursor(cursor, listPosition);
-      const found = await ledger.listUsers(after, limit + 1);
+      const found = await ledger.users(after, limit + 1);
       const users = found.slice(0, limit);
       const last = users.at(-1);
       const nextCursor =
@@ -65,24 +64,11 @@ export function userRoutes(app: Express, api: Api): void {
     .get(async (req, res) => {
       const userId = pathId(req);
       const { at } = parseRequest(userQuery, req.query, "query");
-      const user = await ledger.findUser(userId);
-      if (user === null) {
-        throw new BalancectlError("USER_NOT_FOUND", `User ${userId} not found`);
+      if (at === undefined) sendUser(req, res, await ledger.user(userId));
+      else {
+        const balance = await ledger.balanceAt(userId, at);
+        sendData(res, { id: userId, balance, at: at.toISOString() });
       }
-      if (at === undefined) {
-        sendUser(req, res, user);
-        return;
-      }
-      if (at < user.createdAt) {
-        const since = user.createdAt.toISOString();
-        throw new BalancectlError("USER_NOT_FOUND", `User ${userId} exists only since ${since}`);
-      }
-      // What the database has stamped has been, whatever this machine's clock says.
-      if (at > new Date() && at > user.updatedAt) {
-        throw new BalancectlError("INVALID_REQUEST", "at is in the future; leave it out for now");
-      }
-      const balance = await balanceAt(ledger.database, userId, at);
-      sendData(res, { id: user.id, balance, at: at.toISOString() });
     })
     .all(methodNotAllowed("GET, HEAD"));
 }

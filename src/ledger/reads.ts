@@ -1,0 +1,140 @@
+/** What can be asked of the ledger. A user is looked up first, and what is due to them given back. */
+import { literal, Op, type WhereOptions } from "sequelize";
+import type { Database } from "../database/connection.ts";
+import type { IdempotencyKeyRow, UserRow } from "../database/models.ts";
+import { translateError } from "../database/translate-error.ts";
+import { BalancectlError } from "../errors.ts";
+import { balanceAt, type Entry, type HistoryQuery, readHistory } from "./history.ts";
+import { findHold, type Hold, type HoldPosition, listHolds } from "./holds.ts";
+import { findStoredOpening, findStoredOperation } from "./stored-operation.ts";
+import { findTransfer, type Transfer } from "./transfers.ts";
+
+export type User = UserRow;
+
+/** Each of a user throws BalancectlError USER_NOT_FOUND, and all of them DATABASE_UNAVAILABLE. */
+export interface Reads {
+  /** The user as of now. */
+  user(userId: number): Promise<User>;
+  /** Users with an id beyond `after`, in id order. */
+  users(after: number, limit: number): Promise<User[]>;
+  /**
+   * The balance right after everything that happened up to and including `at`.
+   * @throws BalancectlError USER_NOT_FOUND before the user was there, INVALID_REQUEST for a time to come
+   */
+  balanceAt(userId: number, at: Date): Promise<number>;
+  /** @returns at most `limit` entries, and whether more follow */
+  entries(query: HistoryQuery): Promise<{ entries: Entry[]; more: boolean }>;
+  /** Open holds first, then closed ones, newest first in each. */
+  holds(userId: number, position: HoldPosition, limit: number): Promise<Hold[]>;
+  /** @throws BalancectlError HOLD_NOT_FOUND */
+  hold(userId: number, holdId: string): Promise<Hold>;
+  /** @throws BalancectlError TRANSFER_NOT_FOUND */
+  transfer(id: string): Promise<Transfer>;
+  /** What became of a request of this user under its key. @throws BalancectlError OPERATION_NOT_FOUND */
+  storedOperation(userId: number, key: string): Promise<IdempotencyKeyRow>;
+  /** The same of an opening. @throws BalancectlError OPERATION_NOT_FOUND */
+  storedOpening(key: string): Promise<IdempotencyKeyRow>;
+}
+
+/**
+ * @param now stands in for the database's clock, or gives null
+ * @param giveBack gives back what is due to a user
+ */
+export function createReads(
+  database: Database,
+  now: () => Date | null,
+  giveBack: (userId: number) => Promise<unknown>,
+): Reads {
+  /** Users with holds that are due are written first, together, and read again, together. */
+  async function current(users: readonly ReadUser[]): Promise<User[]> {
+    const time = now();
+    const isDue = ({ due, nextExpiryAt }: ReadUser) =>
+      time === null ? due : nextExpiryAt !== null && nextExpiryAt <= time;
+    const touched = users.filter(isDue).map(({ id }) => id);
+    if (touched.length === 0) return users.map(withoutDue);
+    await Promise.all(touched.map(giveBack));
+    const again = await readUsers(database, { id: touched });
+    const written = new Map(again.map((user) => [user.id, user]));
+    return users.map((user) => withoutDue(written.get(user.id) ?? user));
+  }
+
+  async function existing(userId: number): Promise<User> {
+    const [user] = await current(await readUsers(database, { id: userId }));
+    if (user !== undefined) return user;
+    throw new BalancectlError("USER_NOT_FOUND", `User ${userId} not found`);
+  }
+
+  return {
+    user: existing,
+    users: async (after, limit) =>
+      await current(await readUsers(database, { id: { [Op.gt]: after } }, limit)),
+    balanceAt: async (userId, at) => {
+      const { createdAt, updatedAt } = await existing(userId);
+      if (at < createdAt) {
+        const since = createdAt.toISOString();
+        throw new BalancectlError("USER_NOT_FOUND", `User ${userId} exists only since ${since}`);
+      }
+      // What the database has stamped has been, whatever this machine's clock says.
+      if (at > new Date() && at > updatedAt) {
+        throw new BalancectlError("INVALID_REQUEST", "at is in the future; leave it out for now");
+      }
+      return await balanceAt(database, userId, at);
+    },
+    entries: async (query) => {
+      await existing(query.userId);
+      return await readHistory(database, query);
+    },
+    holds: async (userId, position, limit) => {
+      await existing(userId);
+      return await listHolds(database, userId, position, limit);
+    },
+    hold: async (userId, holdId) => {
+      await existing(userId);
+      return found(await findHold(database, userId, holdId), "HOLD_NOT_FOUND");
+    },
+    transfer: async (id) => found(await findTransfer(database, id), "TRANSFER_NOT_FOUND"),
+    storedOperation: async (userId, key) =>
+      found(await findStoredOperation(database, userId, key), "OPERATION_NOT_FOUND"),
+    storedOpening: async (key) =>
+      found(await findStoredOpening(database, key), "OPERATION_NOT_FOUND"),
+  };
+}
+
+function found<T>(
+  value: T | null,
+  code: "HOLD_NOT_FOUND" | "TRANSFER_NOT_FOUND" | "OPERATION_NOT_FOUND",
+): T {
+  if (value === null) throw new BalancectlError(code);
+  return value;
+}
+
+/** Whether a hold is due is asked of the database's clock, which also gives it back. */
+type ReadUser = User & { due: boolean };
+const due: [ReturnType<typeof literal>, string] = [
+  literal("coalesce(next_expiry_at <= clock_timestamp(), false)"),
+  "due",
+];
+
+function withoutDue({ due: _, ...user }: ReadUser): User {
+  return user;
+}
+
+/** In id order. */
+async function readUsers(
+  database: Database,
+  where: WhereOptions<UserRow>,
+  limit?: number,
+): Promise<ReadUser[]> {
+  try {
+    const rows = await database.models.User.findAll({
+      attributes: { include: [due] },
+      where,
+      order: [["id", "asc"]],
+      ...(limit !== undefined && { limit }),
+      raw: true,
+    });
+    return rows as unknown as ReadUser[];
+  } catch (error) {
+    throw translateError(error);
+  }
+}
