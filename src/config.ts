@@ -40,6 +40,9 @@ const settings = z.object({
   BALANCECTL_LOCK_TIMEOUT_MS: wholeNumber(1, 600_000, 1_000),
   BALANCECTL_STATEMENT_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),
   BALANCECTL_IDEMPOTENCY_DAYS: wholeNumber(1, idempotencyDaysMax, 30),
+  BALANCECTL_REQUIRE_KEYS: z
+    .enum(["true", "false"], { error: "must be true or false" })
+    .default("false"),
   BALANCECTL_BODY_BYTES_MAX: wholeNumber(64, 10_000_000, 100_000),
   BALANCECTL_DRAIN_TIMEOUT_MS: wholeNumber(0, 600_000, 10_000),
 });
@@ -63,6 +66,8 @@ export interface Config {
   readonly lockTimeoutMs: number;
   readonly statementTimeoutMs: number;
   readonly idempotencyDays: number;
+  /** Whether the API refuses a change without an Idempotency-Key. */
+  readonly requireKeys: boolean;
   readonly bodyBytesMax: number;
   readonly drainTimeoutMs: number;
 }
@@ -118,6 +123,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     lockTimeoutMs: s.BALANCECTL_LOCK_TIMEOUT_MS,
     statementTimeoutMs: s.BALANCECTL_STATEMENT_TIMEOUT_MS,
     idempotencyDays: s.BALANCECTL_IDEMPOTENCY_DAYS,
+    requireKeys: s.BALANCECTL_REQUIRE_KEYS === "true",
     bodyBytesMax: s.BALANCECTL_BODY_BYTES_MAX,
     drainTimeoutMs: s.BALANCECTL_DRAIN_TIMEOUT_MS,
   });

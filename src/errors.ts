@@ -17,6 +17,7 @@ export const answerMessages = {
   HEADERS_TOO_LARGE: "The request headers are too large",
   PRECONDITION_FAILED: "The user has changed since: the version is not the one that If-Match names",
   IDEMPOTENCY_KEY_REUSED: "This Idempotency-Key was used before with a different request",
+  IDEMPOTENCY_KEY_REQUIRED: "This server takes no change without an Idempotency-Key",
   OPERATION_NOT_FOUND: "No operation is stored under this Idempotency-Key",
   TRANSFER_NOT_FOUND: "Transfer not found",
   HOLD_NOT_FOUND: "Hold not found",

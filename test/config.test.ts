@@ -33,6 +33,7 @@ describe("defaults", () => {
       lockTimeoutMs: 1_000,
       statementTimeoutMs: 10_000,
       idempotencyDays: 30,
+      requireKeys: false,
       bodyBytesMax: 100_000,
       drainTimeoutMs: 10_000,
     });
@@ -80,6 +81,7 @@ describe("values", () => {
       ["a.example", "b.example"],
     ],
     ["BALANCECTL_WAITING_MAX", "500", "waitingMax", 500],
+    ["BALANCECTL_REQUIRE_KEYS", "true", "requireKeys", true],
     ["BALANCECTL_DRAIN_TIMEOUT_MS", "0", "drainTimeoutMs", 0],
   ];
 
@@ -137,29 +139,30 @@ describe("what Kubernetes says of a Service called balancectl", () => {
 describe("refused", () => {
   const numbers = settingNames.filter((name) => problems({ [name]: "-1" }).length > 0);
 
-  test.each(numbers.filter((name) => !["DATABASE_URL", "LOG_LEVEL"].includes(name)))(
-    "%s is a whole number and nothing like one",
-    (name) => {
-      for (const text of [
-        "x",
-        "1.5",
-        "1e3",
-        "0x10",
-        "+1",
-        " 1",
-        "1 ",
-        "1_000",
-        "NaN",
-        "٣",
-        "9".repeat(30),
-      ]) {
-        const [problem, ...more] = problems({ [name]: text });
-        expect(more).toEqual([]);
-        expect(problem).toMatch(new RegExp(`^${name} must be a whole number from \\d+ to \\d+`));
-        expect(problem).toContain(`(it is ${JSON.stringify(text)})`);
-      }
-    },
-  );
+  test.each(
+    numbers.filter(
+      (name) => !["DATABASE_URL", "LOG_LEVEL", "BALANCECTL_REQUIRE_KEYS"].includes(name),
+    ),
+  )("%s is a whole number and nothing like one", (name) => {
+    for (const text of [
+      "x",
+      "1.5",
+      "1e3",
+      "0x10",
+      "+1",
+      " 1",
+      "1 ",
+      "1_000",
+      "NaN",
+      "٣",
+      "9".repeat(30),
+    ]) {
+      const [problem, ...more] = problems({ [name]: text });
+      expect(more).toEqual([]);
+      expect(problem).toMatch(new RegExp(`^${name} must be a whole number from \\d+ to \\d+`));
+      expect(problem).toContain(`(it is ${JSON.stringify(text)})`);
+    }
+  });
 
   test("room to wait that a full batch of transfers would never find", () => {
     expect(problems({ BALANCECTL_WAITING_MAX: "499" })).toEqual([

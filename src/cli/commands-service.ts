@@ -122,6 +122,7 @@ function addStress(
       "--url <url>",
       "the server to load (default: the one on HOST and PORT, else one of its own)",
     )
+    .option("--keys", "give each request an Idempotency-Key (default: as BALANCECTL_REQUIRE_KEYS)")
     .option("--timeout <seconds>", "how long an answer may take", is.timeoutSeconds, 30)
     .action(async (flags) => {
       if ((flags.rate === undefined) !== (flags.duration === undefined)) {

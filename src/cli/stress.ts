@@ -24,6 +24,7 @@ export interface StressFlags {
   readonly skew?: number;
   readonly seed?: number;
   readonly url?: string;
+  readonly keys?: boolean;
   /** Seconds. */
   readonly timeout: number;
 }
@@ -43,12 +44,13 @@ export async function stress(context: Context, flags: StressFlags): Promise<numb
   // Before a server is started for nothing.
   checkLoad(load);
   checkFileLimits(load.concurrency);
+  const keys = flags.keys ?? (await context.loadConfig()).requireKeys;
   const progress = output.progress("Looking for a server");
   try {
     const server = await findServer(context, flags.url, progress);
     try {
       const report = await runStress(
-        { ...load, url: server.url, timeoutMs: timeout * 1_000, signal: stopping },
+        { ...load, keys, url: server.url, timeoutMs: timeout * 1_000, signal: stopping },
         (seen) => progress.update(progressText(seen)),
       );
       progress.end();

@@ -4,6 +4,7 @@ import { asBalancectlError, BalancectlError } from "../errors.ts";
 import { sendError, sendFailure } from "./answer.ts";
 import type { Api } from "./api.ts";
 import { guardOrigin } from "./middleware/guard-origin.ts";
+import { requireKey } from "./middleware/require-key.ts";
 import { balanceRoutes } from "./routes/balance.ts";
 import { entryRoutes } from "./routes/entries.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -16,6 +17,8 @@ export interface AppOptions {
   /** Where the server listens: a loopback host is guarded against other names. */
   readonly host: string;
   readonly allowedHosts: readonly string[];
+  /** Whether a change without an Idempotency-Key is refused. */
+  readonly requireKeys: boolean;
 }
 
 export function createApp(api: Api, options: AppOptions): Express {
@@ -24,6 +27,7 @@ export function createApp(api: Api, options: AppOptions): Express {
   app.disable("etag");
   app.set("query parser", "simple");
   app.use(guardOrigin(options.host, options.allowedHosts));
+  if (options.requireKeys) app.use(requireKey);
   // The busiest route first: the router tries them in order.
   balanceRoutes(app, api);
   userRoutes(app, api);

@@ -1,4 +1,5 @@
 /** The reads, and the one user that a run creates: the API as a client sees it, over one socket. */
+import { randomUUID } from "node:crypto";
 import { Client } from "undici";
 import { BalancectlError } from "../errors.ts";
 import { errorCode, failureCause, isBalance, parseObject, propertyOf } from "./answer.ts";
@@ -34,7 +35,8 @@ export interface Api {
 // A page of 1,000 entries is about 150 kB.
 const answerBytesMax = 16_000_000;
 
-export function createApi(url: URL, timeoutMs: number, signal?: AbortSignal): Api {
+/** @param keys whether the user is created under an Idempotency-Key */
+export function createApi(url: URL, timeoutMs: number, signal?: AbortSignal, keys = false): Api {
   const client = new Client(url.origin, {
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
@@ -47,6 +49,7 @@ export function createApi(url: URL, timeoutMs: number, signal?: AbortSignal): Ap
     const what = `${method} ${url.origin}${path}`;
     const sent = body === undefined ? null : JSON.stringify(body);
     const headers = sent === null ? [] : ["content-type", "application/json"];
+    if (sent !== null && keys) headers.push("idempotency-key", randomUUID());
     let answer: { status: number; text: string };
     try {
       const response = await client.request({ method, path, headers, body: sent, signal });

@@ -30,7 +30,8 @@ const answerBytesMax = 1_000_000;
 // One for all lanes: undici otherwise makes an error, with its stack, for each of them (0.2 s).
 const runIsOver = new Error("the run is over");
 
-export function createLane(origin: string, sockets: Sockets): Lane {
+/** @param nextKey gives each request an Idempotency-Key; without it they have none */
+export function createLane(origin: string, sockets: Sockets, nextKey?: () => string): Lane {
   let ready: Socket | undefined;
   let attempt: Attempt | undefined;
 
@@ -64,7 +65,8 @@ export function createLane(origin: string, sockets: Sockets): Lane {
         attempt = undefined;
         done(outcome, latencyMs);
       });
-      const { path, headers, body } = shot;
+      const { path, body } = shot;
+      const headers = nextKey ? [...shot.headers, "idempotency-key", nextKey()] : shot.headers;
       // Not client.request(): its body stream makes the same run a quarter slower (10,000 requests
       // over 10,000 sockets, server on the same two cores: 1.0 s against 1.3 s).
       client.dispatch({ path, method: "PUT", headers, body }, attempt.handler);

@@ -6,7 +6,7 @@
  * It returns a plain report and never prints. An abort while opening or firing goes straight on to
  * reading, so that what was seen until then is reported.
  */
-import { randomInt } from "node:crypto";
+import { randomInt, randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { buildShot } from "./answer.ts";
 import { type Api, createApi, pathPrefix } from "./api.ts";
@@ -74,6 +74,7 @@ interface Plan {
   /** Null in a closed loop. */
   readonly schedule: Schedule | null;
   readonly timeoutMs: number;
+  readonly keys: boolean;
   readonly signal: AbortSignal;
   readonly progress: Progress;
 }
@@ -96,6 +97,7 @@ function createPlan(url: URL, options: StressOptions, progress: Progress): Plan 
     picks: { users, skew, seed: options.seed ?? randomInt(2 ** 32) },
     schedule,
     timeoutMs: options.timeoutMs ?? timeoutMsDefault,
+    keys: options.keys ?? false,
     signal: options.signal ?? new AbortController().signal,
     progress,
   };
@@ -116,7 +118,8 @@ async function prepare(plan: Plan, wanted: StressOptions): Promise<Subject[]> {
 async function openAndFire(plan: Plan, users: readonly Subject[], tally: Tally): Promise<Fired> {
   const { url, requests, concurrency, amount, timeoutMs, signal, progress, schedule } = plan;
   const sockets = createSockets(url, timeoutMs);
-  const lanes = Array.from({ length: concurrency }, () => createLane(url.origin, sockets));
+  const nextKey = plan.keys ? createKeys() : undefined;
+  const lanes = Array.from({ length: concurrency }, () => createLane(url.origin, sockets, nextKey));
   const stopWatching = watchInFlight(lanes, sockets, timeoutMs, signal);
   try {
     progress.begin("opening", concurrency);
@@ -148,6 +151,13 @@ async function openAndFire(plan: Plan, users: readonly Subject[], tally: Tally):
     sockets.closeAll();
     for (const lane of lanes) lane.close();
   }
+}
+
+/** Keys that no other run has. */
+function createKeys(): () => string {
+  const run = randomUUID();
+  let count = 0;
+  return () => `${run}-${count++}`;
 }
 
 /** Gives up on requests that are overdue, and on all of them when the run is aborted. */
@@ -198,7 +208,7 @@ async function readAfter(
 }
 
 async function withApis<T>(
-  { url, timeoutMs, picks }: Plan,
+  { url, timeoutMs, picks, keys }: Plan,
   signal: AbortSignal,
   work: (apis: readonly Api[]) => Promise<T>,
 ): Promise<T> {
@@ -206,7 +216,7 @@ async function withApis<T>(
   // A signal of their own: every request listens to it, and Node warns where more than ten do.
   const shared = AbortSignal.any([signal]);
   setMaxListeners(0, shared);
-  const apis = Array.from({ length }, () => createApi(url, timeoutMs, shared));
+  const apis = Array.from({ length }, () => createApi(url, timeoutMs, shared, keys));
   try {
     return await work(apis);
   } finally {

@@ -31,6 +31,8 @@ export interface StressLoad {
   readonly seed?: number | undefined;
   /** An existing user to withdraw from; what is expected follows from its balance as found. */
   readonly userId?: number | undefined;
+  /** Whether each withdrawal carries an Idempotency-Key of its own. Default false. */
+  readonly keys?: boolean | undefined;
   /** A request without its full answer after this long counts as not answered. Default 30,000. */
   readonly timeoutMs?: number | undefined;
   /** Ends the run early, with a report of what was seen so far. */

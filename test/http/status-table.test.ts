@@ -32,6 +32,7 @@ const answers: Record<AnswerCode, [status: number, exitCode: number]> = {
   CAPTURE_EXCEEDS_HOLD: [422, 3],
   IDEMPOTENCY_KEY_REUSED: [422, 3],
   OUTCOME_UNKNOWN: [424, 1],
+  IDEMPOTENCY_KEY_REQUIRED: [428, 1],
   HEADERS_TOO_LARGE: [431, 1],
   INTERNAL: [500, 1],
   OVERLOADED: [503, 1],

@@ -5,6 +5,7 @@ import { commandLine } from "../support/command-line.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { type Exchange, exchange } from "../support/exchange.ts";
 import { serveInProcess } from "../support/in-process.ts";
+import { balancectl, startServer } from "../support/program.ts";
 import { head, sendRaw } from "../support/raw.ts";
 import { openTables } from "../support/tables.ts";
 
@@ -221,4 +222,23 @@ test("on every answer: not to be kept, not to be guessed at, not another site's"
     const [answer] = await sendRaw(server.url, bytes);
     expect(named.map((name) => answer?.headers[name])).toEqual(everywhere);
   }
+});
+
+test("BALANCECTL_REQUIRE_KEYS: a change without a key is 428; reads, and the load run, go on", async () => {
+  const url = await createTestDatabase();
+  const env = { DATABASE_URL: url, BALANCECTL_REQUIRE_KEYS: "true" };
+  const strict = await startServer(env);
+  const send = (headers: Record<string, string>) =>
+    exchange(strict.url, {
+      ...{ method: "PUT", path: "/api/users/1/balance", body: '{"amount":-2}' },
+      headers: { ...json, ...headers },
+    });
+  const message = "This server takes no change without an Idempotency-Key";
+  expectError(await send({}), "IDEMPOTENCY_KEY_REQUIRED", message);
+  expect((await exchange(strict.url, { path: "/api/users/1" })).text).toContain('"balance":10000');
+  expect((await send({ "idempotency-key": "k" })).status).toBe(200);
+  const run = ["stress", "--count", "600", "--balance", "600", "--url", strict.url];
+  expect((await balancectl([...run, "--keys"], {})).code).toBe(0);
+  expect((await balancectl(run, env)).code).toBe(0);
+  expect((await balancectl(run, {})).code).toBe(1);
 });

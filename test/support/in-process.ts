@@ -19,7 +19,7 @@ export async function serveInProcess(
   const { ledger } = openTestLedger(databaseUrl, options);
   const log = createLogger("error");
   const api = { ledger, log, bodyBytesMax: 100_000, notReady: async () => null };
-  const app = createApp(api, { host: "127.0.0.1", allowedHosts: [] });
+  const app = createApp(api, { host: "127.0.0.1", allowedHosts: [], requireKeys: false });
   const server = await startHttpServer(app, { host: "127.0.0.1", port: 0 });
   afterFile(() => server.stop(5_000));
   return { url: server.url, ledger };

@@ -44,6 +44,6 @@ const api = {
   bodyBytesMax: 100_000,
   notReady: async () => null,
 };
-const app = createApp(api, { host: "127.0.0.1", allowedHosts: [] });
+const app = createApp(api, { host: "127.0.0.1", allowedHosts: [], requireKeys: false });
 const { url } = await startHttpServer(app, { host: "127.0.0.1", port: 0 });
 announce(url);
