@@ -5,7 +5,7 @@
 import { userInfo } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { z } from "zod";
-import { completeDatabaseUrl, DatabaseUrlProblem } from "./database-url.ts";
+import { completeDatabaseUrl, DatabaseUrlProblem, inSchema, schemaOf } from "./database-url.ts";
 import { BalancectlError } from "./errors.ts";
 import { idempotencyDaysMax, legsMax, portMax } from "./limits.ts";
 
@@ -23,6 +23,13 @@ const settings = z.object({
   PORT: wholeNumber(0, portMax, 3000),
   DATABASE_URL: z.string().optional(),
   BALANCECTL_DATA_DIR: z.string().optional(),
+  // What needs no quotes: it stands in settings of connections.
+  BALANCECTL_SCHEMA: z
+    .string()
+    .regex(/^(?!pg_)[a-z_][a-z0-9_]{0,62}$/, {
+      error: "must be a name of lower-case letters, digits and _, not beginning with pg_",
+    })
+    .optional(),
   LOG_LEVEL: z
     .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], {
       error: "must be one of fatal, error, warn, info, debug, trace, silent",
@@ -56,6 +63,8 @@ export interface Config {
   readonly port: number;
   readonly databaseUrl: string | undefined;
   readonly dataDir: string | undefined;
+  /** Where the tables are; undefined: where the search_path of the role leads, which is "public". */
+  readonly schema: string | undefined;
   /** Host names, beside the loopback ones, that a server on loopback answers for. */
   readonly allowedHosts: readonly string[];
   readonly logLevel: z.output<typeof settings>["LOG_LEVEL"];
@@ -112,6 +121,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     port: s.PORT,
     databaseUrl: place.databaseUrl,
     dataDir: place.dataDir,
+    schema: s.BALANCECTL_SCHEMA,
     allowedHosts: s.BALANCECTL_ALLOWED_HOSTS.toLowerCase()
       .split(/[\s,]+/)
       .filter(Boolean),
@@ -135,11 +145,18 @@ function placeOf(env: Readonly<Record<string, string | undefined>>): {
   dataDir?: string;
   problems: string[];
 } {
-  const { DATABASE_URL, BALANCECTL_DATA_DIR } = env;
+  const { DATABASE_URL, BALANCECTL_DATA_DIR, BALANCECTL_SCHEMA } = env;
   const problems: string[] = [];
   try {
     // With a database no folder is needed, nor a home to have it in.
-    if (DATABASE_URL) return { databaseUrl: completeDatabaseUrl(DATABASE_URL, env), problems };
+    if (DATABASE_URL) {
+      const databaseUrl = completeDatabaseUrl(DATABASE_URL, env);
+      // A worker's has it already.
+      if (BALANCECTL_SCHEMA && schemaOf(databaseUrl) !== BALANCECTL_SCHEMA) {
+        return { databaseUrl: inSchema(databaseUrl, BALANCECTL_SCHEMA), problems };
+      }
+      return { databaseUrl, problems };
+    }
   } catch (error) {
     if (!(error instanceof DatabaseUrlProblem)) throw error;
     return { problems: [`DATABASE_URL ${error.message}`] };

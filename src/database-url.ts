@@ -98,6 +98,27 @@ export function completeDatabaseUrl(
   return whole;
 }
 
+/**
+ * The URL of connections that look into this schema and no other.
+ * @param schema a plain name
+ * @throws DatabaseUrlProblem when it says another search_path itself
+ */
+export function inSchema(text: string, schema: string): string {
+  const { options } = parseDatabaseUrl(text);
+  if (options !== undefined && /search_path/.test(options)) {
+    problem("says a search_path in its options, and BALANCECTL_SCHEMA another");
+  }
+  const [head = "", query = ""] = splitOnce(text, "?");
+  const others = query.split("&").filter((part) => part !== "" && !part.startsWith("options="));
+  const all = [options, `-c search_path=${schema},pg_temp`].filter(Boolean).join(" ");
+  return `${head}?${[...others, `options=${encodeURIComponent(all)}`].join("&")}`;
+}
+
+/** The schema of `inSchema`; undefined where the role or the database decides. */
+export function schemaOf(text: string): string | undefined {
+  return /search_path=(\w+),pg_temp/.exec(parseDatabaseUrl(text).options ?? "")?.[1];
+}
+
 const shape =
   /^postgres(?:ql)?:\/\/(?<authority>[^/?]*)(?:\/(?<database>[^?]*))?(?:\?(?<query>.*))?$/;
 

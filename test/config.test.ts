@@ -24,6 +24,7 @@ describe("defaults", () => {
       host: "127.0.0.1",
       port: 3_000,
       databaseUrl: undefined,
+      schema: undefined,
       allowedHosts: [],
       logLevel: "info",
       batchSizeMax: 500,
@@ -114,6 +115,39 @@ describe("the folder of the embedded PostgreSQL", () => {
   });
 });
 
+describe("the schema", () => {
+  test("is where all connections look", () => {
+    const env = {
+      DATABASE_URL: "postgres://h/d?options=-c%20a%3Db&sslmode=require",
+      BALANCECTL_SCHEMA: "own",
+    };
+    const { databaseUrl } = loadConfig(env);
+    const all = encodeURIComponent("-c a=b -c search_path=own,pg_temp");
+    expect(databaseUrl).toBe(`postgres://h/d?sslmode=require&options=${all}`);
+    // A worker is handed the whole.
+    expect(loadConfig({ ...env, DATABASE_URL: databaseUrl }).databaseUrl).toBe(databaseUrl);
+  });
+
+  test("is said once", () => {
+    const env = {
+      DATABASE_URL: "postgres://h/d?options=-c%20search_path%3Da",
+      BALANCECTL_SCHEMA: "own",
+    };
+    expect(problems(env)).toEqual([
+      "DATABASE_URL says a search_path in its options, and BALANCECTL_SCHEMA another",
+    ]);
+  });
+
+  test.each(["Own", "pg_own", "1own", "own;drop", 'o"wn', "own-er", "x".repeat(64)])(
+    "is not %s",
+    (name) => {
+      expect(problems({ BALANCECTL_SCHEMA: name })).toEqual([
+        expect.stringMatching(/^BALANCECTL_SCHEMA must be a name of lower-case letters/),
+      ]);
+    },
+  );
+});
+
 describe("what Kubernetes says of a Service called balancectl", () => {
   test("is no setting", () => {
     const links = {
@@ -141,7 +175,10 @@ describe("refused", () => {
 
   test.each(
     numbers.filter(
-      (name) => !["DATABASE_URL", "LOG_LEVEL", "BALANCECTL_REQUIRE_KEYS"].includes(name),
+      (name) =>
+        !["DATABASE_URL", "LOG_LEVEL", "BALANCECTL_REQUIRE_KEYS", "BALANCECTL_SCHEMA"].includes(
+          name,
+        ),
     ),
   )("%s is a whole number and nothing like one", (name) => {
     for (const text of [
@@ -226,7 +263,7 @@ describe(".env.example", () => {
     expect(loadConfig(rest)).toEqual(loadConfig({}));
     expect(problems({ DATABASE_URL: DATABASE_URL as string })).toEqual([]);
     const empty = Object.entries(rest).filter(([, value]) => value === "");
-    expect(empty.map(([name]) => name)).toEqual(["BALANCECTL_ALLOWED_HOSTS"]);
+    expect(empty.map(([name]) => name)).toEqual(["BALANCECTL_SCHEMA", "BALANCECTL_ALLOWED_HOSTS"]);
   });
 
   test("sets nothing as it is", async () => {

@@ -1,7 +1,7 @@
 import { createInterface } from "node:readline";
+import { ensureDatabase } from "../database/ensure-database.ts";
 import type { Holdings } from "../database/migrate-down.ts";
 import {
-  ensureDatabase,
   lookDown,
   migrateDown,
   migrateUp,

@@ -3,7 +3,9 @@ import { resolve } from "node:path";
 import type { Config } from "../config.ts";
 import { databaseLabel } from "../database/connection-parts.ts";
 import { openEmbeddedPostgres } from "../database/embedded.ts";
-import { ensureDatabase, migrateUp, schemaStatus } from "../database/migrator.ts";
+import { ensureDatabase } from "../database/ensure-database.ts";
+import { migrateUp, schemaStatus } from "../database/migrator.ts";
+import { inSchema } from "../database-url.ts";
 import { BalancectlError } from "../errors.ts";
 
 export interface OpenedDatabase {
@@ -21,20 +23,24 @@ export async function openDatabase(
   signal: AbortSignal,
   onProgress: (text: string) => void,
 ): Promise<OpenedDatabase> {
-  const { databaseUrl, dataDir } = config;
+  const { databaseUrl, dataDir, schema } = config;
   if (databaseUrl !== undefined) {
-    const label = databaseLabel(databaseUrl);
+    const label = `${databaseLabel(databaseUrl)}${placeIn(schema)}`;
     return { url: databaseUrl, label, embedded: false, close: async () => {} };
   }
   const folder = resolve(dataDir as string);
   const embedded = await openEmbeddedPostgres({ dataDir: folder, onProgress, signal });
   const { port } = new URL(embedded.url);
   return {
-    url: embedded.url,
-    label: `embedded PostgreSQL in ${folder} (127.0.0.1:${port})`,
+    url: schema === undefined ? embedded.url : inSchema(embedded.url, schema),
+    label: `embedded PostgreSQL in ${folder} (127.0.0.1:${port})${placeIn(schema)}`,
     embedded: true,
     close: embedded.close,
   };
+}
+
+function placeIn(schema: string | undefined): string {
+  return schema === undefined ? "" : `, schema ${schema}`;
 }
 
 /**

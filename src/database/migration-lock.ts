@@ -11,9 +11,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { BalancectlError } from "../errors.ts";
 
-/** "balctl" and "balcsv" in ASCII. */
+/** "balctl" and "balcsv" in ASCII; each schema has keys of its own, for ledgers that share a database. */
 const migrationsLock = 0x62616c63746c;
 const serversLock = 0x62616c637376;
+
+const key = "($1::bigint # hashtextextended(coalesce(current_schema()::text, ''), 0))";
 
 /** Longer than migrations take that somebody waits for; then it is a session that was forgotten. */
 export const lockWaitMsMax = 60_000;
@@ -47,7 +49,7 @@ export async function lockMigrations(
 }
 
 export async function unlockMigrations(client: pg.Client): Promise<void> {
-  await client.query("SELECT pg_advisory_unlock($1)", [migrationsLock]);
+  await client.query(`SELECT pg_advisory_unlock(${key})`, [migrationsLock]);
 }
 
 /**
@@ -64,7 +66,7 @@ export async function lockServersOut(client: pg.Client): Promise<void> {
 }
 
 export async function unlockServers(client: pg.Client): Promise<void> {
-  await client.query("SELECT pg_advisory_unlock($1)", [serversLock]);
+  await client.query(`SELECT pg_advisory_unlock(${key})`, [serversLock]);
 }
 
 export interface ServerLock {
@@ -109,7 +111,7 @@ export async function lockAsServer(connect: () => Promise<pg.Client>): Promise<S
     const last = client;
     client = undefined;
     last?.off("end", retake);
-    await last?.query("SELECT pg_advisory_unlock_shared($1)", [serversLock]).catch(() => {});
+    await last?.query(`SELECT pg_advisory_unlock_shared(${key})`, [serversLock]).catch(() => {});
     await last?.end();
   };
   await take();
@@ -137,7 +139,7 @@ async function isGranted(
   what: "pg_try_advisory_lock" | "pg_try_advisory_lock_shared",
   lock: number,
 ): Promise<boolean> {
-  const { rows } = await client.query<{ got: boolean }>(`SELECT ${what}($1) AS got`, [lock]);
+  const { rows } = await client.query<{ got: boolean }>(`SELECT ${what}(${key}) AS got`, [lock]);
   return rows[0]?.got === true;
 }
 
@@ -146,7 +148,7 @@ async function endThem(client: pg.Client, lock: number, who: string): Promise<st
   const found = await holders(
     client,
     `l.locktype = 'advisory' AND l.objsubid = 1
-       AND (l.classid::bigint << 32) | l.objid::bigint = $1`,
+       AND (l.classid::bigint << 32) | l.objid::bigint = ${key}`,
     [lock],
   );
   if (found.length === 0) return "It has ended by now: try again";

@@ -5,13 +5,13 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import pg from "pg";
+import type pg from "pg";
 import type { Umzug } from "umzug";
 import { BalancectlError } from "../errors.ts";
 import { packageRoot } from "../package-root.ts";
-import { connectionParts, databaseNameOf } from "./connection-parts.ts";
 import { type Holdings, holdingsOf, namesToRevert, refuseOpenHolds } from "./migrate-down.ts";
-import { requireRights, whyFailed, wordsOf } from "./migration-failure.ts";
+import { connect } from "./migration-connection.ts";
+import { requireRights, whyFailed } from "./migration-failure.ts";
 import {
   lockAsServer,
   lockMigrations,
@@ -22,7 +22,7 @@ import {
   unlockServers,
 } from "./migration-lock.ts";
 import { appliedMigrations, createSchemaMigrations } from "./schema-migrations.ts";
-import { sqlState, translateError } from "./translate-error.ts";
+import { translateError } from "./translate-error.ts";
 
 export interface SchemaStatus {
   readonly applied: string[];
@@ -118,38 +118,6 @@ export async function schemaStatus(url: string): Promise<SchemaStatus> {
     };
   } catch (error) {
     throw translateError(error);
-  } finally {
-    await client.end();
-  }
-}
-
-/**
- * Creates the database that the URL names if it is not there yet.
- * @returns whether it was created
- * @throws BalancectlError DATABASE_UNAVAILABLE when it is missing and the role may not create it
- */
-export async function ensureDatabase(url: string): Promise<boolean> {
-  const missing = await connect(url).then(
-    (client) => client.end().then(() => false),
-    (error) => {
-      if (sqlState(error.cause) === "3D000") return true;
-      throw error;
-    },
-  );
-  if (!missing) return false;
-  const name = databaseNameOf(url) ?? "";
-  const client = await connect(url, "postgres");
-  try {
-    await client.query(`CREATE DATABASE ${client.escapeIdentifier(name)} ENCODING 'UTF8'`);
-    return true;
-  } catch (error) {
-    // Somebody else was quicker (42P04, or 23505 when at the very same time).
-    if (["42P04", "23505"].includes(sqlState(error) ?? "")) return false;
-    throw new BalancectlError(
-      "DATABASE_UNAVAILABLE",
-      `Database "${name}" does not exist and could not be created: ${wordsOf(error)}`,
-      { cause: error },
-    );
   } finally {
     await client.end();
   }
@@ -277,35 +245,6 @@ async function migrationFiles(): Promise<MigrationFile[]> {
     up: join(folder, `${name}.up.sql`),
     down: join(folder, `${name}.down.sql`),
   }));
-}
-
-async function connect(url: string, database = databaseNameOf(url)): Promise<pg.Client> {
-  const client = new pg.Client({
-    ...connectionParts(url),
-    application_name: "balancectl migrate",
-    database,
-  });
-  client.on("error", () => {});
-  try {
-    await client.connect();
-    await requireUtf8(client);
-    return client;
-  } catch (error) {
-    await client.end().catch(() => {});
-    throw translateError(error);
-  }
-}
-
-/** In another encoding a reference that is valid would be an error of the database, or not be text at all. */
-async function requireUtf8(client: pg.Client): Promise<void> {
-  const { rows } = await client.query("SHOW server_encoding");
-  const encoding = rows[0]?.server_encoding;
-  if (encoding === "UTF8") return;
-  throw new BalancectlError(
-    "CONFIG_INVALID",
-    `The database has the encoding ${encoding}, and texts need UTF8. Make one that has: ` +
-      "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
-  );
 }
 
 /** Umzug wraps what a migration throws. */

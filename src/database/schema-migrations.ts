@@ -37,9 +37,7 @@ export async function appliedMigrations(client: pg.Client): Promise<string[]> {
 }
 
 /** How a database that others use is shared. */
-export const ownPlace =
-  "use a database or schema of its own (CREATE SCHEMA balancectl, and " +
-  "?options=-c%20search_path%3Dbalancectl in DATABASE_URL)";
+export const ownPlace = "use a database or a schema of its own (BALANCECTL_SCHEMA=balancectl)";
 
 function foreign(): BalancectlError {
   return new BalancectlError(

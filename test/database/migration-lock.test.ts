@@ -10,8 +10,10 @@ import { commandLine } from "../support/command-line.ts";
 import { createTestDatabase, psql } from "../support/database.ts";
 import { balancectl, startServer } from "../support/program.ts";
 
-/** The numbers of the two advisory locks, as another program's session could take them. */
-const [migrations, servers] = [0x62616c63746c, 0x62616c637376];
+/** The two advisory locks of a schema, as another program's session could take them. */
+const [migrations = "", servers = ""] = [0x62616c63746c, 0x62616c637376].map(
+  (number) => `${number} # hashtextextended(coalesce(current_schema()::text, ''), 0)`,
+);
 
 /** A session like psql's. */
 async function session(url: string, sql: string): Promise<pg.Client & { pid: number }> {
@@ -85,10 +87,8 @@ describe("a lock that somebody else holds", () => {
     const other = await session(url, "SELECT 1");
     for (const run of [migrateDown, migrateUp]) {
       await run(url);
-      const sql = "SELECT pg_try_advisory_lock($1) AS mine, pg_try_advisory_lock($2) AS too";
-      expect((await other.query(sql, [migrations, servers])).rows).toEqual([
-        { mine: true, too: true },
-      ]);
+      const sql = `SELECT pg_try_advisory_lock(${migrations}) AS mine, pg_try_advisory_lock(${servers}) AS too`;
+      expect((await other.query(sql)).rows).toEqual([{ mine: true, too: true }]);
       await other.query("SELECT pg_advisory_unlock_all()");
     }
   });
@@ -244,7 +244,7 @@ describe("another program's schema_migrations", () => {
         {
           code: "SCHEMA_FOREIGN",
           message: expect.stringMatching(
-            /^schema_migrations is another program's: use a database or schema of its own /,
+            /^schema_migrations is another program's: use a database or a schema of its own /,
           ),
         },
       ]);
@@ -271,7 +271,7 @@ test.each(["table users (id serial)", "table holds (id int)", "view entries as s
     const { code, stderr } = await balancectl(["migrate"], { DATABASE_URL: url });
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      / failed: relation "\w+" already exists \(SQLSTATE 42P07\)\. It was rolled back; .*\. What is there already is another program's: use a database or schema of its own /,
+      / failed: relation "\w+" already exists \(SQLSTATE 42P07\)\. It was rolled back; .*\. What is there already is another program's: use a database or a schema of its own /,
     );
     const applied = (await schemaStatus(url)).applied.length;
     const left = await psql(url, "SELECT FROM pg_class WHERE relname = 'schema_migrations'");

@@ -9,7 +9,8 @@ import { join } from "node:path";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
 import { openEmbeddedPostgres } from "../../src/database/embedded.ts";
-import { ensureDatabase, migrateUp } from "../../src/database/migrator.ts";
+import { ensureDatabase } from "../../src/database/ensure-database.ts";
+import { migrateUp } from "../../src/database/migrator.ts";
 
 export const templateName = "balancectl_test_template";
 

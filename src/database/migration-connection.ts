@@ -1,0 +1,35 @@
+/** The connections that look after a database and its schema, apart from those that serve. */
+import pg from "pg";
+import { BalancectlError } from "../errors.ts";
+import { connectionParts, databaseNameOf } from "./connection-parts.ts";
+import { translateError } from "./translate-error.ts";
+
+/** @throws BalancectlError DATABASE_UNAVAILABLE; CONFIG_INVALID when the database cannot hold a ledger */
+export async function connect(url: string, database = databaseNameOf(url)): Promise<pg.Client> {
+  const client = new pg.Client({
+    ...connectionParts(url),
+    application_name: "balancectl migrate",
+    database,
+  });
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    await requireUtf8(client);
+    return client;
+  } catch (error) {
+    await client.end().catch(() => {});
+    throw translateError(error);
+  }
+}
+
+/** In another encoding a reference that is valid would be an error of the database, or not be text at all. */
+async function requireUtf8(client: pg.Client): Promise<void> {
+  const { rows } = await client.query("SHOW server_encoding");
+  const encoding = rows[0]?.server_encoding;
+  if (encoding === "UTF8") return;
+  throw new BalancectlError(
+    "CONFIG_INVALID",
+    `The database has the encoding ${encoding}, and texts need UTF8. Make one that has: ` +
+      "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+  );
+}
