@@ -30,7 +30,8 @@ test("a balancer in front of two servers: serve says so, and does not begin", as
   for (const one of [url.href, embedded.url]) {
     await psql(one, `CREATE ROLE ${role} LOGIN SUPERUSER PASSWORD 'x'`);
   }
-  afterFile(() => psql(url.href.replace(/\/[^/]*$/, "/postgres"), `DROP ROLE ${role}`));
+  const { href } = url;
+  afterFile(() => psql(href, `DROP ROLE ${role}`));
   url.username = role;
   url.password = "x";
   const second = new URL(url);

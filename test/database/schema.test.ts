@@ -1,5 +1,6 @@
 /** BALANCECTL_SCHEMA: ledgers beside each other, and beside another program, in one database. */
 import { expect, test } from "vitest";
+import { afterFile } from "../support/cleanup.ts";
 import { createTestDatabase, psql } from "../support/database.ts";
 import { exchange } from "../support/exchange.ts";
 import { balancectl, startServer } from "../support/program.ts";
@@ -64,6 +65,8 @@ test("a schema that may not be made is named", async () => {
   const url = new URL(await createTestDatabase({ template: false }));
   const role = `balancectl_test_${process.pid}`;
   await psql(url.href, `CREATE ROLE ${role} LOGIN PASSWORD 'x'`);
+  const { href } = url;
+  afterFile(() => psql(href, `DROP ROLE ${role}`));
   url.username = role;
   url.password = "x";
   const env = { DATABASE_URL: url.href, BALANCECTL_SCHEMA: "own" };
