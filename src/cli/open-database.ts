@@ -40,7 +40,7 @@ export async function openDatabase(
 }
 
 function placeIn(schema: string | undefined): string {
-  return schema === undefined ? "" : `, schema ${schema}`;
+  return schema === undefined ? "" : `, its schema "${schema}"`;
 }
 
 /**
