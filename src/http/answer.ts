@@ -99,15 +99,14 @@ export function errorBody(
  * On every answer: balances are old the moment they are kept, are no script or page, and no other site's
  * business. A cache that is told nothing may make up how long it keeps an answer.
  */
-export const everywhere = {
-  "Cache-Control": "no-store",
-  "X-Content-Type-Options": "nosniff",
-  "Cross-Origin-Resource-Policy": "same-origin",
-} as const;
+export const everywhere =
+  "Cache-Control: no-store\r\n" +
+  "X-Content-Type-Options: nosniff\r\n" +
+  "Cross-Origin-Resource-Policy: same-origin\r\n";
 
 /** What the client has is what there is. */
 export function sendNotModified(res: Response, tag: string): void {
-  res.writeHead(304, { ...everywhere, ETag: tag });
+  res.writeHead(304, { ETag: tag });
   res.end();
 }
 
@@ -121,7 +120,6 @@ function send(
   res.writeHead(status, {
     "Content-Type": "application/json; charset=utf-8",
     "Content-Length": Buffer.byteLength(body),
-    ...everywhere,
     ...headers,
   });
   res.end(body);
