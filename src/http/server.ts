@@ -159,8 +159,13 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
 /** Node has no response for it: whoever takes a tunnel gets the bare connection. */
 function refuseTunnel(_req: IncomingMessage, socket: Duplex): void {
   socket.on("error", () => {});
+  // Nobody reads it any more, so that its end would not be seen, and no timeout watches it.
+  socket.resume();
   const message = "CONNECT is not possible here: this is no proxy";
-  afterAnswers(socket, () => socket.end(lastAnswer("METHOD_NOT_ALLOWED", message, ["Allow: "])));
+  afterAnswers(socket, () => {
+    const answer = lastAnswer("METHOD_NOT_ALLOWED", message, ["Allow: "]);
+    socket.end(answer, () => socket.destroy());
+  });
 }
 
 /** Head and body of an answer that closes the connection, as they go over the wire. */

@@ -1,4 +1,5 @@
 /** What says two things, or asks for what is not done here, changes nothing and is told so. */
+import { once } from "node:events";
 import { describe, expect, test } from "vitest";
 import { createApiClient, expectError } from "../support/api-client.ts";
 import { commandLine } from "../support/command-line.ts";
@@ -6,7 +7,7 @@ import { createTestDatabase } from "../support/database.ts";
 import { type Exchange, exchange } from "../support/exchange.ts";
 import { serveInProcess } from "../support/in-process.ts";
 import { balancectl, startServer } from "../support/program.ts";
-import { head, sendRaw } from "../support/raw.ts";
+import { head, openSocket, parseAnswers, sendRaw } from "../support/raw.ts";
 import { openTables } from "../support/tables.ts";
 
 const databaseUrl = await createTestDatabase();
@@ -241,4 +242,19 @@ test("BALANCECTL_REQUIRE_KEYS: a change without a key is 428; reads, and the loa
   expect((await balancectl([...run, "--keys"], {})).code).toBe(0);
   expect((await balancectl(run, env)).code).toBe(0);
   expect((await balancectl(run, {})).code).toBe(1);
+});
+
+test("CONNECT holds nothing: a client that keeps its side open does not keep the server from stopping", async () => {
+  const other = await startServer({
+    DATABASE_URL: databaseUrl,
+    BALANCECTL_DRAIN_TIMEOUT_MS: "1000",
+  });
+  const socket = await openSocket(other.url);
+  socket.allowHalfOpen = true;
+  const answered = once(socket, "data");
+  socket.write(head("CONNECT", "localhost:22"));
+  const [bytes] = await answered;
+  expect(parseAnswers(bytes)[0]?.status).toBe(405);
+  expect(await other.stop()).toBe(0);
+  socket.destroy();
 });
