@@ -1,7 +1,7 @@
 import { QueryTypes } from "sequelize";
 import { BalancectlError } from "../errors.ts";
 import type { Database } from "./connection.ts";
-import { translateError } from "./translate-error.ts";
+import { asReadFailure, translateError } from "./translate-error.ts";
 
 /** Of a running server and a database in it, and of no other; any role may ask. */
 const identity = `
@@ -15,7 +15,11 @@ const identity = `
  * @throws BalancectlError CONFIG_INVALID when they meet different databases, DATABASE_UNAVAILABLE
  */
 export async function requireOneServer({ sequelize, writer }: Database): Promise<void> {
-  const changes = await writer(0).query({ name: "identity", text: identity }, []);
+  const changes = await writer(0)
+    .query({ name: "identity", text: identity }, [])
+    .catch((error) => {
+      throw asReadFailure(error);
+    });
   let reads: string | undefined;
   try {
     const [row] = await sequelize.query<{ identity: string }>(identity, {

@@ -65,8 +65,7 @@ export function translateError(error: unknown, sent = false): BalancectlError {
     if (error instanceof TypeError || error instanceof RangeError) {
       return new BalancectlError("INTERNAL", undefined, { cause: error, applied: "no" });
     }
-    const message = "The database cannot be reached; nothing was changed";
-    return new BalancectlError("DATABASE_UNAVAILABLE", message, { cause: error });
+    return new BalancectlError("DATABASE_UNAVAILABLE", unreachable, { cause: error });
   }
   const message = unavailable[state];
   if (message !== undefined) {
@@ -75,6 +74,14 @@ export function translateError(error: unknown, sent = false): BalancectlError {
   // The server said that it failed: it was rolled back.
   return new BalancectlError("INTERNAL", undefined, { cause: error, applied: "no" });
 }
+
+/** Of a read that had to write first: nobody asked for a change, and it may be read again. */
+export function asReadFailure(error: unknown): unknown {
+  if (!(error instanceof BalancectlError) || error.code !== "OUTCOME_UNKNOWN") return error;
+  return new BalancectlError("DATABASE_UNAVAILABLE", unreachable, { cause: error.cause });
+}
+
+const unreachable = "The database cannot be reached; nothing was changed";
 
 /** statement_completion_unknown: of all in class 40 the one that does not say "rolled back". */
 const completionUnknown = "40003";

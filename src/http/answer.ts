@@ -71,14 +71,15 @@ export function sendError(
 
 /**
  * Only a BalancectlError's own message is shown: anything else may carry what is nobody's business. A
- * write that failed says whether it was applied; where that is not known, only who can repeat it
- * without doubling it, under its key, is told to.
+ * write that failed says whether it was applied; where that is not known, be it for a fault of ours, the
+ * status is one that nobody repeats, and only who can without doubling it, under its key, is told to.
  */
 export function sendFailure(res: Response, error: BalancectlError): void {
-  const code = isAnswerCode(error.code) ? error.code : "INTERNAL";
-  const message = code === "INTERNAL" ? answerMessages.INTERNAL : error.message;
   const { method, headers } = res.req;
   const applied = method === "GET" || method === "HEAD" ? undefined : error.applied;
+  const fault = applied === "unknown" ? "OUTCOME_UNKNOWN" : "INTERNAL";
+  const code = error.code === "INTERNAL" || !isAnswerCode(error.code) ? fault : error.code;
+  const message = code === error.code && code !== "INTERNAL" ? error.message : answerMessages[code];
   const mayRepeat = code === "OUTCOME_UNKNOWN" && headers["idempotency-key"] !== undefined;
   sendError(res, code, message, mayRepeat ? { "Retry-After": "1" } : {}, applied);
 }

@@ -2,7 +2,7 @@
 import { literal, Op, type WhereOptions } from "sequelize";
 import type { Database } from "../database/connection.ts";
 import type { IdempotencyKeyRow, UserRow } from "../database/models.ts";
-import { translateError } from "../database/translate-error.ts";
+import { asReadFailure, translateError } from "../database/translate-error.ts";
 import { BalancectlError } from "../errors.ts";
 import { balanceAt, type Entry, type HistoryQuery, readHistory } from "./history.ts";
 import { findHold, type Hold, type HoldPosition, listHolds } from "./holds.ts";
@@ -52,7 +52,9 @@ export function createReads(
       time === null ? due : nextExpiryAt !== null && nextExpiryAt <= time;
     const touched = users.filter(isDue).map(({ id }) => id);
     if (touched.length === 0) return users.map(withoutDue);
-    await Promise.all(touched.map(giveBack));
+    await Promise.all(touched.map(giveBack)).catch((error) => {
+      throw asReadFailure(error);
+    });
     const again = await readUsers(database, { id: touched });
     const written = new Map(again.map((user) => [user.id, user]));
     return users.map((user) => withoutDue(written.get(user.id) ?? user));

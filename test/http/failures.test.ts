@@ -1,0 +1,68 @@
+/** Failures that are nobody's request: what is said of a write, and of a read that had to write first. */
+import { expect, test } from "vitest";
+import { createApp } from "../../src/http/app.ts";
+import { startHttpServer } from "../../src/http/server.ts";
+import { createLogger } from "../../src/log.ts";
+import { createApiClient, expectError } from "../support/api-client.ts";
+import { afterFile } from "../support/cleanup.ts";
+import { createClock } from "../support/clock.ts";
+import { createTestDatabase, openTestLedger } from "../support/database.ts";
+import { serveInProcess } from "../support/in-process.ts";
+import { lockUser, untilLockIsWaitedFor } from "../support/locked-user.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
+
+test("a fault in the middle of a write is not known to have changed nothing, so nobody repeats it", async () => {
+  const { ledger } = openTestLedger(await createTestDatabase());
+  const broken = () => Promise.reject(new TypeError("a fault of ours"));
+  const faulty = { ...ledger, apply: broken, user: broken };
+  const api = {
+    ledger: faulty,
+    log: createLogger("silent"),
+    bodyBytesMax: 1_000,
+    notReady: async () => null,
+  };
+  const app = createApp(api, { host: "127.0.0.1", allowedHosts: [], requireKeys: false });
+  const server = await startHttpServer(app, { host: "127.0.0.1", port: 0 });
+  afterFile(() => server.stop(1_000));
+  const client = createApiClient(server.url);
+  const write = await client.put("/api/users/1/balance", { amount: -2 });
+  expect([write.status, write.headers.get("retry-after"), write.body.error]).toEqual([
+    424,
+    null,
+    {
+      ...{ code: "OUTCOME_UNKNOWN", message: "Whether the change was made is not known" },
+      applied: "unknown",
+    },
+  ]);
+  const keyed = await client.put(
+    "/api/users/1/balance",
+    { amount: -2 },
+    { "idempotency-key": "k" },
+  );
+  expect([keyed.status, keyed.headers.get("retry-after")]).toEqual([424, "1"]);
+  expectError(await client.get("/api/users/1"), "INTERNAL", "Internal error");
+});
+
+test("a read that gives back what is due, and loses that answer, may be asked again", async () => {
+  const databaseUrl = await createTestDatabase();
+  const proxy = await startTcpProxy(databaseUrl);
+  const clock = createClock();
+  const server = await serveInProcess(proxy.url, { now: clock.now });
+  const client = createApiClient(server.url);
+  const made = await client.post("/api/users/1/holds", { amount: 40, expiresIn: 60 });
+  expect(made.status).toBe(201);
+  clock.advance(60);
+  const lock = await lockUser(databaseUrl, 1);
+  const read = client.get("/api/users/1");
+  await untilLockIsWaitedFor(databaseUrl);
+  proxy.cut();
+  const answer = await read;
+  expectError(
+    answer,
+    "DATABASE_UNAVAILABLE",
+    "The database cannot be reached; nothing was changed",
+  );
+  expect(answer.headers.get("retry-after")).toBe("1");
+  await lock.release();
+  expect((await client.get("/api/users/1")).body.data).toEqual({ id: 1, balance: 10_000 });
+});
