@@ -22,7 +22,7 @@ process.on("message", (message) => {
 process.on("disconnect", () => stopping.abort(new Error("the parent process is gone")));
 try {
   // What the environment has already wins.
-  process.env = { ...readEnvFile(".env"), ...process.env };
+  for (const [name, value] of Object.entries(readEnvFile(".env"))) process.env[name] ??= value;
 } catch (error) {
   process.stderr.write(`balancectl: .env cannot be read: ${(error as Error).message}\n`);
   process.exit(2);

@@ -30,24 +30,16 @@ export class DatabaseUrlProblem extends Error {}
 
 /** @throws DatabaseUrlProblem */
 export function parseDatabaseUrl(text: string): DatabaseUrl {
-  if (!/^postgres(ql)?:\/\//.test(text)) {
-    problem("must be a URL that begins with postgres:// or postgresql://");
-  }
-  if (/[\s#]/.test(text)) problem("has a blank or a #, which are written %20 and %23");
-  const found = shape.exec(text)?.groups;
-  if (!found) return problem("must be a valid URL, like postgres://user:pw@host:5432/db");
-  const authority = (found["authority"] ?? "").split("@");
-  if (authority.length > 2) problem("has two @; the one in a name or a password is written %40");
-  const [user, password] = splitOnce(authority.length === 2 ? (authority[0] ?? "") : "", ":");
-  const { host, port } = hostAndPort(authority.at(-1) ?? "");
-  const given = parameters(found["query"] ?? "");
-  const isSocket = (given["host"] ?? decoded(host)).startsWith("/");
-  const all = {
-    host: given["host"] || decoded(host) || "localhost",
-    port: portNumber(given["port"] || port || "5432"),
-    user: given["user"] || decoded(user) || undefined,
-    password: given["password"] || decoded(password ?? "") || undefined,
-    database: given["dbname"] || decoded(found["database"] ?? "") || undefined,
+  const given = partsOf(text);
+  const host = given["host"] || "localhost";
+  if (host.includes(",")) problem("names several hosts; name the one that writes");
+  return {
+    host,
+    port: portNumber(given["port"] || "5432"),
+    user: given["user"] || undefined,
+    password: given["password"] || undefined,
+    database: given["dbname"] || undefined,
+    tls: host.startsWith("/") ? "disable" : tlsOf(given),
     sslrootcert: given["sslrootcert"] === "system" ? undefined : given["sslrootcert"] || undefined,
     sslcert: given["sslcert"] || undefined,
     sslkey: given["sslkey"] || undefined,
@@ -55,8 +47,6 @@ export function parseDatabaseUrl(text: string): DatabaseUrl {
     applicationName: given["application_name"] || undefined,
     connectTimeoutSeconds: seconds(given["connect_timeout"]),
   };
-  if (all.host.includes(",")) problem("names several hosts; name the one that writes");
-  return { ...all, tls: isSocket ? "disable" : tlsOf(given) };
 }
 
 /** Of a URL: where an environment variable has what the URL leaves out, as psql takes it. */
@@ -81,14 +71,7 @@ export function completeDatabaseUrl(
   text: string,
   env: Readonly<Record<string, string | undefined>>,
 ): string {
-  parseDatabaseUrl(text);
-  const { authority = "", database = "", query = "" } = shape.exec(text)?.groups ?? {};
-  const [user, password] = splitOnce(authority.includes("@") ? authority.split("@")[0] : "", ":");
-  const { host, port } = hostAndPort(authority.split("@").at(-1) ?? "");
-  const given: Record<string, string | undefined> = {
-    ...{ host, port, user, password, dbname: database },
-    ...parameters(query),
-  };
+  const given = partsOf(text);
   // One says all about encryption.
   if (given["ssl"]) given["sslmode"] = given["ssl"];
   const missing = environment.filter(([part, variable]) => !given[part] && env[variable]);
@@ -121,6 +104,23 @@ export function schemaOf(text: string): string | undefined {
 
 const shape =
   /^postgres(?:ql)?:\/\/(?<authority>[^/?]*)(?:\/(?<database>[^?]*))?(?:\?(?<query>.*))?$/;
+
+/** What the text says, by the names of parameters, which go before what stands in front of them. */
+function partsOf(text: string): Record<string, string> {
+  if (!/^postgres(ql)?:\/\//.test(text)) {
+    problem("must be a URL that begins with postgres:// or postgresql://");
+  }
+  if (/[\s#]/.test(text)) problem("has a blank or a #, which are written %20 and %23");
+  const found = shape.exec(text)?.groups;
+  if (!found) return problem("must be a valid URL, like postgres://user:pw@host:5432/db");
+  const authority = (found["authority"] ?? "").split("@");
+  if (authority.length > 2) problem("has two @; the one in a name or a password is written %40");
+  const [user, password = ""] = splitOnce(authority.length === 2 ? authority[0] : "", ":");
+  const { host, port = "" } = hostAndPort(authority.at(-1) ?? "");
+  const written = { host, port, user, password, dbname: found["database"] ?? "" };
+  const front = Object.entries(written).map(([name, part]) => [name, decoded(part)]);
+  return { ...Object.fromEntries(front), ...parameters(found["query"] ?? "") };
+}
 
 const known = [
   ...["host", "port", "user", "password", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey"],

@@ -1,5 +1,5 @@
 import { schemaOf } from "../database-url.ts";
-import { BalancectlError } from "../errors.ts";
+import { BalancectlError, type ErrorCode } from "../errors.ts";
 import { databaseNameOf } from "./connection-parts.ts";
 import { connect } from "./migration-connection.ts";
 import { wordsOf } from "./migration-failure.ts";
@@ -31,13 +31,8 @@ async function createDatabase(url: string): Promise<boolean> {
     await client.query(`CREATE DATABASE ${client.escapeIdentifier(name)} ENCODING 'UTF8'`);
     return true;
   } catch (error) {
-    // Somebody else was quicker (42P04, or 23505 when at the very same time).
-    if (["42P04", "23505"].includes(sqlState(error) ?? "")) return false;
-    throw new BalancectlError(
-      "DATABASE_UNAVAILABLE",
-      `Database "${name}" does not exist and could not be created: ${wordsOf(error)}`,
-      { cause: error },
-    );
+    if (wasThere(error)) return false;
+    throw notCreated("DATABASE_UNAVAILABLE", `Database "${name}"`, error);
   } finally {
     await client.end();
   }
@@ -55,13 +50,19 @@ async function createSchema(url: string): Promise<void> {
     ]);
     if (rowCount === 0) await client.query(`CREATE SCHEMA ${client.escapeIdentifier(schema)}`);
   } catch (error) {
-    if (["42P06", "23505"].includes(sqlState(error) ?? "")) return;
-    throw new BalancectlError(
-      "MIGRATION_FAILED",
-      `Schema "${schema}" does not exist and could not be created: ${wordsOf(error)}`,
-      { cause: error },
-    );
+    if (wasThere(error)) return;
+    throw notCreated("MIGRATION_FAILED", `Schema "${schema}"`, error);
   } finally {
     await client.end();
   }
+}
+
+/** Somebody else was quicker: duplicate_database or _schema, or unique_violation when at the very same time. */
+function wasThere(error: unknown): boolean {
+  return ["42P04", "42P06", "23505"].includes(sqlState(error) ?? "");
+}
+
+function notCreated(code: ErrorCode, what: string, cause: unknown): BalancectlError {
+  const message = `${what} does not exist and could not be created: ${wordsOf(cause)}`;
+  return new BalancectlError(code, message, { cause });
 }
