@@ -21,7 +21,7 @@ const quote = 34;
 const braceOpen = 123;
 const braceClose = 125;
 
-/** @param text known to be JSON, so that each sign is what it looks like. By hand: a third of what a pattern takes. */
+/** @param text known to be JSON, so that each sign is what it looks like. By hand: half of what a pattern takes. */
 function examine(text: string, where: string): void {
   const open: Set<string>[] = [];
   let field = where;
