@@ -194,12 +194,14 @@ describe("stop", () => {
     const [answer] = await hitAtOnce([url], [{ userId: 1, amount: -2 }]);
     expect(answer?.status).toBe(200);
     expect(await server.stop()).toBe(0);
-    // Killed, they would have left their connections to the database to find out.
-    const left = await psql(
+    await untilBackendsAreGone(databaseUrl);
+    // Killed, they would have left their sessions for the database to find out.
+    const [sessions] = await psql(
       databaseUrl,
-      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'balancectl'",
+      `SELECT sessions_abandoned::int AS abandoned, sessions_killed::int AS killed
+         FROM pg_stat_database WHERE datname = current_database()`,
     );
-    expect(left).toEqual([]);
+    expect(sessions).toEqual({ abandoned: 0, killed: 0 });
   });
 
   test("workers whose main process is killed end too", async () => {
