@@ -14,9 +14,8 @@ export async function adjust(
 ): Promise<void> {
   const operation = adjustment(userId, amount, writeOptions(flags));
   const outcome = await withLedger(context, (ledger) => ledger.apply(operation));
-  if (outcome.refusal !== null) throw refusalError(outcome.refusal, operation);
-  const balance = outcome.balance as number;
-  const previousBalance = balance - amount;
+  if (outcome.refusal !== null) throw refusalError(outcome, operation);
+  const { balance, previousBalance } = outcome;
   const { output } = context;
   const data = { id: userId, balance, previousBalance, amount };
   output.result({ success: true, data }, () => {

@@ -1,5 +1,5 @@
 import { BalancectlError } from "../errors.ts";
-import { entryView } from "../ledger/entry-view.ts";
+import { entryView } from "../http/contract/views.ts";
 import { parseRequest, timeText } from "../ledger/fields.ts";
 import type { Entry, HistoryQuery } from "../ledger/history.ts";
 import type { Ledger } from "../ledger/ledger.ts";

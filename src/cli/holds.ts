@@ -1,7 +1,13 @@
 import { BalancectlError } from "../errors.ts";
+import { holdView } from "../http/contract/views.ts";
 import { parseRequest, uuidText } from "../ledger/fields.ts";
-import { type Hold, holdView, newHoldView } from "../ledger/holds.ts";
-import type { Operation, Outcome } from "../ledger/operation.ts";
+import { type Hold, holdMade } from "../ledger/holds.ts";
+import type {
+  Applied,
+  CaptureOperation,
+  HoldOperation,
+  VoidOperation,
+} from "../ledger/operation.ts";
 import { refusalError } from "../ledger/refusal.ts";
 import {
   capture as captureOperation,
@@ -29,8 +35,10 @@ export async function hold(
   const { output } = context;
   const operation = holdOperation(userId, amount, flags.expiresIn, writeOptions(flags));
   const outcome = await applied(context, operation);
-  output.result({ success: true, data: newHoldView(operation, outcome) }, () => {
-    const left = output.paint.bold(grouped(outcome.balance as number));
+  const { balance } = outcome;
+  const data = { ...holdView(holdMade(operation, outcome)), balance };
+  output.result({ success: true, data }, () => {
+    const left = output.paint.bold(grouped(balance));
     return `Hold ${outcome.operationId}: ${grouped(amount)} of user ${userId}, who can spend ${left}`;
   });
 }
@@ -49,13 +57,10 @@ export async function capture(
 ): Promise<void> {
   const { output } = context;
   const { amount, to } = flags;
-  if (to === userId) {
-    throw new BalancectlError("INVALID_REQUEST", "--to must not be the user who pays");
-  }
   const holdId = parseRequest(uuidText, holdText, "<holdId>");
   const operation = captureOperation({ userId, holdId, amount, to }, writeOptions(flags));
   const outcome = await applied(context, operation);
-  const held = outcome.amount as number;
+  const held = outcome.amount;
   const captured = amount ?? held;
   const { balance } = outcome;
   const data = {
@@ -65,7 +70,7 @@ export async function capture(
   };
   output.result({ success: true, data }, () => {
     const payee = to === undefined ? "" : ` for user ${to}`;
-    const left = output.paint.bold(grouped(balance as number));
+    const left = output.paint.bold(grouped(balance));
     return `Captured ${grouped(captured)} of ${grouped(held)}${payee}; user ${userId} can spend ${left}`;
   });
 }
@@ -83,8 +88,8 @@ export async function voidHold(
   const { amount, balance } = outcome;
   const data = { id: holdId, userId, state: "voided", amount, released: amount, balance };
   output.result({ success: true, data }, () => {
-    const left = output.paint.bold(grouped(balance as number));
-    return `Voided: ${grouped(amount as number)} back to user ${userId}, who can spend ${left}`;
+    const left = output.paint.bold(grouped(balance));
+    return `Voided: ${grouped(amount)} back to user ${userId}, who can spend ${left}`;
   });
 }
 
@@ -118,15 +123,18 @@ function holdRow({ id, state, amount, captured, createdAt, expiresAt }: Hold): s
   ];
 }
 
-async function applied(context: Context, operation: Operation): Promise<Outcome> {
+async function applied<O extends HoldOperation | CaptureOperation | VoidOperation>(
+  context: Context,
+  operation: O,
+): Promise<Applied<O>> {
   return await withLedger(context, async (ledger) => {
     const outcome = await ledger.apply(operation);
     if (outcome.refusal === null) return outcome;
     const { userId, operationId } = operation;
-    if (outcome.refusal === "HOLD_CLOSED" && operationId !== undefined) {
+    if (outcome.refusal === "HOLD_CLOSED") {
       const { state } = await ledger.hold(userId, operationId);
       throw new BalancectlError("HOLD_CLOSED", `The hold is ${state}`);
     }
-    throw refusalError(outcome.refusal, operation);
+    throw refusalError(outcome, operation);
   });
 }

@@ -1,7 +1,7 @@
 import cluster from "node:cluster";
 import type { Config } from "../config.ts";
 import { announceServer } from "../database/migrator.ts";
-import { isLoopback } from "../http/middleware/guard-origin.ts";
+import { isLoopback } from "../http/middleware/guard-requests.ts";
 import { createLogger } from "../log.ts";
 import { packageVersion } from "../package-root.ts";
 import type { Context } from "./context.ts";

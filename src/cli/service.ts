@@ -29,7 +29,7 @@ export async function startService(
   let stopping = false;
   const notReady = async () =>
     stopping ? "The server is stopping" : await schemaProblem(database, schema);
-  const app = createApp({ ledger, log, bodyBytesMax: config.bodyBytesMax, notReady }, config);
+  const app = createApp({ ledger, notReady }, log, config);
   try {
     await requireOneServer(database);
     const server = await startHttpServer(app, config);

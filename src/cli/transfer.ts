@@ -1,4 +1,3 @@
-import { BalancectlError } from "../errors.ts";
 import { refusalError } from "../ledger/refusal.ts";
 import { transfer as transferOperation } from "../ledger/request.ts";
 import type { Context } from "./context.ts";
@@ -15,16 +14,13 @@ export async function transfer(
   flags: WriteFlags,
 ): Promise<void> {
   const { output } = context;
-  if (from === to) {
-    throw new BalancectlError("INVALID_REQUEST", "<to> must not be the user who pays");
-  }
   const operation = transferOperation({ from, to, amount }, writeOptions(flags));
   const outcome = await withLedger(context, (ledger) => ledger.apply(operation));
-  if (outcome.refusal !== null) throw refusalError(outcome.refusal, operation);
+  if (outcome.refusal !== null) throw refusalError(outcome, operation);
   const { operationId: id, balance } = outcome;
   const data = { id, from, to, amount, balance };
   output.result({ success: true, data }, () => {
-    const left = `user ${from} has ${output.paint.bold(grouped(balance as number))} left`;
+    const left = `user ${from} has ${output.paint.bold(grouped(balance))} left`;
     return `Transfer ${id}: ${grouped(amount)} from user ${from} to user ${to}; ${left}`;
   });
 }

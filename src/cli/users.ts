@@ -1,3 +1,4 @@
+import { userView } from "../http/contract/views.ts";
 import type { User } from "../ledger/reads.ts";
 import { refusalError } from "../ledger/refusal.ts";
 import { opening } from "../ledger/request.ts";
@@ -17,8 +18,8 @@ export async function createUser(context: Context, flags: CreateFlags): Promise<
   const { id, balance } = flags;
   const options = writeOptions(flags);
   const outcome = await withLedger(context, (ledger) => ledger.openUser({ id, balance }, options));
-  const userId = outcome.createdUserId ?? id ?? 0;
-  if (outcome.refusal !== null) throw refusalError(outcome.refusal, opening(userId, balance, id));
+  if (outcome.refusal !== null) throw refusalError(outcome, opening(id ?? 0, balance, id));
+  const { createdUserId: userId } = outcome;
   output.result({ success: true, data: { id: userId, balance } }, () => {
     return `User ${userId} opened with ${output.paint.bold(grouped(balance))}`;
   });
@@ -58,12 +59,4 @@ const userNumbers = [0, 1, 2, 3];
 
 function userRow({ id, balance, held, version, updatedAt }: User): string[] {
   return [String(id), grouped(balance), grouped(held), grouped(version), updatedAt.toISOString()];
-}
-
-function userView({ id, balance, held, version, createdAt, updatedAt }: User): object {
-  return {
-    ...{ id, balance, held, version },
-    createdAt: createdAt.toISOString(),
-    updatedAt: updatedAt.toISOString(),
-  };
 }

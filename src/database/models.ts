@@ -48,10 +48,12 @@ export interface HoldRow {
   closedAt: Date | null;
 }
 
+export const keyedKinds = ["opening", "adjustment", "transfer", "hold", "capture", "void"] as const;
+
 export interface IdempotencyKeyRow {
   userId: number;
   key: string;
-  kind: string;
+  kind: (typeof keyedKinds)[number];
   refusal: string | null;
   amount: number | null;
   balance: number | null;

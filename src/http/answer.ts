@@ -105,9 +105,12 @@ export const everywhere =
   "X-Content-Type-Options: nosniff\r\n" +
   "Cross-Origin-Resource-Policy: same-origin\r\n";
 
-/** What the client has is what there is. */
-export function sendNotModified(res: Response, tag: string): void {
-  res.writeHead(304, { ETag: tag });
+export function sendWithoutBody(
+  res: Response,
+  status: number,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  res.writeHead(status, headers);
   res.end();
 }
 

@@ -6,9 +6,9 @@ import type { Statement } from "../database/one-value-query.ts";
 import type { Writer } from "../database/writers.ts";
 import { BalancectlError } from "../errors.ts";
 import type { LockWait } from "./lock-wait.ts";
-import type { Operation, Outcome, Refusal } from "./operation.ts";
+import type { Applied, Operation, Outcome, Refusal, Refused } from "./operation.ts";
 
-export interface Applied {
+export interface AppliedBatch {
   /** By operation; null where nothing was done because a user is locked, and was not waited for. */
   readonly outcomes: readonly (Outcome | null)[];
   /** The ids of those users. */
@@ -31,7 +31,7 @@ export async function applyBatch(
   writer: Writer,
   operations: readonly Operation[],
   settings: BatchSettings,
-): Promise<Applied> {
+): Promise<AppliedBatch> {
   const answer =
     (await applyAlone(writer, operations, settings)) ??
     (await writer.query(applyOperations, encode(operations, settings)));
@@ -123,28 +123,60 @@ function lockWaitMs(lockWait: LockWait): string | null {
   return lockWait === "none" ? "0" : String(lockWait);
 }
 
-function decode(operations: readonly Operation[], answer: Answer): Applied {
+function decode(operations: readonly Operation[], answer: Answer): AppliedBatch {
   let row = 0;
   const outcomes = operations.map((operation): Outcome | null => {
     const i = row;
     row += 1 + (operation.legs?.length ?? 0);
     const refusal = answer.refusals?.[i] ?? null;
     if (refusal === "ACCOUNT_LOCKED") return null;
-    const replayed = answer.replays?.[i] === true;
-    return {
-      refusal,
-      balance: answer.balances[i] ?? null,
-      version: answer.versions[i] ?? null,
-      amount: answer.amounts?.[i] ?? operation.amount,
-      replayed,
-      operationId: answer.operation_ids?.[i] ?? operation.operationId ?? null,
-      createdUserId:
-        answer.created_user_ids?.[i] ?? (operation.kind === "opening" ? operation.userId : null),
-      refusedLeg: answer.refused_legs?.[i] ?? null,
-      decidedAtMs: answer.times?.[i] ?? answer.decided_at,
-    };
+    return refusal === null ? applied(operation, answer, i) : refused(refusal, answer, i);
   });
   return { outcomes, locked: answer.locked ?? [] };
+}
+
+function applied(operation: Operation, answer: Answer, i: number): Applied {
+  const balance = answer.balances[i];
+  const version = answer.versions[i];
+  const amount = answer.amounts?.[i] ?? operation.amount;
+  if (balance == null || version == null) throw new TypeError("applied, and no balance");
+  return {
+    refusal: null,
+    balance,
+    previousBalance: balance - changeBy(operation, amount ?? 0),
+    version,
+    amount,
+    replayed: answer.replays?.[i] === true,
+    operationId: answer.operation_ids?.[i] ?? operation.operationId ?? null,
+    createdUserId:
+      answer.created_user_ids?.[i] ?? (operation.kind === "opening" ? operation.userId : null),
+    refusedLeg: null,
+    decidedAtMs: answer.times?.[i] ?? answer.decided_at,
+  };
+}
+
+function refused(refusal: Refusal, answer: Answer, i: number): Refused {
+  return {
+    refusal,
+    balance: answer.balances[i] ?? null,
+    previousBalance: null,
+    version: answer.versions[i] ?? null,
+    amount: null,
+    replayed: answer.replays?.[i] === true,
+    operationId: null,
+    createdUserId: null,
+    refusedLeg: answer.refused_legs?.[i] ?? null,
+    decidedAtMs: answer.times?.[i] ?? answer.decided_at,
+  };
+}
+
+/**
+ * By how much an operation has changed what its user can spend.
+ * @param amount what moved; for a capture or a void, the whole hold
+ */
+function changeBy(operation: Operation, amount: number): number {
+  if (operation.kind === "transfer" || operation.kind === "hold") return -amount;
+  return operation.kind === "capture" ? amount - (operation.amount ?? amount) : amount;
 }
 
 function withLegs(operations: readonly Operation[]): Operation[] {

@@ -36,7 +36,7 @@
  */
 import { accountLocked, failedOnData, lockWaitRanOut } from "../database/translate-error.ts";
 import { BalancectlError } from "../errors.ts";
-import type { Applied } from "./apply-batch.ts";
+import type { AppliedBatch } from "./apply-batch.ts";
 import { createLanes, type Lane } from "./lanes.ts";
 import { type LockWait, lockWaitOf } from "./lock-wait.ts";
 import { createLockedAccounts } from "./locked-accounts.ts";
@@ -61,7 +61,7 @@ export interface GroupCommitOptions {
     operations: readonly Operation[],
     lane: number,
     lockWait: LockWait,
-  ) => Promise<Applied>;
+  ) => Promise<AppliedBatch>;
   readonly observer?: LedgerObserver | undefined;
 }
 
@@ -201,7 +201,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   function settle(
     lane: Lane,
     batch: Waiting[],
-    { outcomes, locked }: Applied,
+    { outcomes, locked }: AppliedBatch,
     leftAt: number,
   ): Waiting[] {
     const passedBy: Waiting[] = [];

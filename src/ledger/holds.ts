@@ -1,12 +1,12 @@
 /**
- * Reading and showing holds. When they are read, their user is looked up first, so that holds which
+ * Reading holds. When they are read, their user is looked up first, so that holds which
  * are due are closed by then.
  */
 import { Op } from "sequelize";
 import type { Database } from "../database/connection.ts";
 import type { HoldRow } from "../database/models.ts";
 import { translateError } from "../database/translate-error.ts";
-import type { Operation, Outcome } from "./operation.ts";
+import type { Applied, HoldOperation } from "./operation.ts";
 
 export type Hold = HoldRow;
 
@@ -66,32 +66,14 @@ async function page(
   return rows as unknown as Hold[];
 }
 
-/** The hold that an applied operation made, with what can be spent after it, as it is shown. */
-export function newHoldView(
-  { userId, amount, lifetimeSeconds }: Operation,
-  { operationId, decidedAtMs, balance }: Outcome,
-): object {
-  const made = holdView({
-    ...{ userId, id: operationId as string, amount: amount as number },
-    ...{ captured: null, state: "open", closedAt: null },
+/** The hold that an applied operation made. */
+export function holdMade(operation: HoldOperation, outcome: Applied<HoldOperation>): Hold {
+  const { userId, lifetimeSeconds } = operation;
+  const { operationId: id, amount, decidedAtMs } = outcome;
+  return {
+    ...{ userId, id, amount, captured: null, state: "open", closedAt: null },
     createdAt: new Date(decidedAtMs),
     expiresAt:
       lifetimeSeconds === undefined ? null : new Date(decidedAtMs + lifetimeSeconds * 1_000),
-  });
-  return { ...made, balance };
-}
-
-/** A hold as it is shown, over HTTP and on the command line. Absent fields are left out. */
-export function holdView(hold: Hold): object {
-  const { id, userId, amount, captured, state, expiresAt, createdAt, closedAt } = hold;
-  return {
-    id,
-    userId,
-    amount,
-    state,
-    ...(captured !== null && { captured }),
-    ...(expiresAt && { expiresAt: expiresAt.toISOString() }),
-    createdAt: createdAt.toISOString(),
-    ...(closedAt && { closedAt: closedAt.toISOString() }),
   };
 }

@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import type { Database } from "../database/connection.ts";
 import { applyBatch } from "./apply-batch.ts";
 import { createGroupCommit, type LedgerObserver } from "./group-commit.ts";
-import type { Operation, Outcome } from "./operation.ts";
+import type { OpeningOperation, Operation, Outcome } from "./operation.ts";
 import { pruneKeys } from "./prune.ts";
 import { createReads, type Reads } from "./reads.ts";
 import { opening, touch, type WriteOptions } from "./request.ts";
@@ -11,9 +11,9 @@ import { createUserIds } from "./user-ids.ts";
 
 export interface Ledger extends Reads {
   /** The one way to change a balance. Refusals are outcomes; @throws BalancectlError on failures. */
-  apply(operation: Operation): Promise<Outcome>;
+  apply<O extends Operation>(operation: O): Promise<Outcome<O>>;
   /** Opens a user under the id asked for, or the next free one. */
-  openUser(request: OpenUserRequest, options?: WriteOptions): Promise<Outcome>;
+  openUser(request: OpenUserRequest, options?: WriteOptions): Promise<Outcome<OpeningOperation>>;
   /** Removes idempotency keys older than `days`, a bounded step at a time. @returns how many */
   pruneKeys(
     days: number,
@@ -49,21 +49,21 @@ export function createLedger(database: Database, options: LedgerOptions): Ledger
       applyBatch(database.writer(lane), operations, { keyLifetimeSeconds, now: now(), lockWait }),
   });
   const userIds = createUserIds(database);
+  // What comes back fits what was asked: apply-batch.ts makes one of the other.
+  const apply = commit.submit as Ledger["apply"];
 
   async function openUser(
     request: OpenUserRequest,
     writeOptions: WriteOptions = {},
-  ): Promise<Outcome> {
+  ): Promise<Outcome<OpeningOperation>> {
     const { id, balance } = request;
-    if (id !== undefined) return await commit.submit(opening(id, balance, id, writeOptions));
-    return await userIds.open((next) =>
-      commit.submit(opening(next, balance, undefined, writeOptions)),
-    );
+    if (id !== undefined) return await apply(opening(id, balance, id, writeOptions));
+    return await userIds.open((next) => apply(opening(next, balance, undefined, writeOptions)));
   }
 
   return {
     ...createReads(database, now, (userId) => commit.submit(touch(userId))),
-    apply: commit.submit,
+    apply,
     openUser,
     pruneKeys: async (days, onProgress, signal) =>
       await pruneKeys(database.writer(0), days, onProgress, signal),

@@ -3,27 +3,71 @@
 /** 2^53 - 1: the largest balance, and the largest whole number that JSON carries exactly. */
 export const balanceMax = Number.MAX_SAFE_INTEGER;
 
-export type OperationKind =
-  | "adjustment"
-  | "transfer"
-  | "hold"
-  | "capture"
-  | "void"
-  | "opening"
-  | "touch";
+/**
+ * One change of one user's balance (two users' for a transfer). Amounts are in minor units. All kinds
+ * share one shape at run time (request.ts makes it); a field that a kind has no use for is undefined.
+ */
+export type Operation =
+  | AdjustmentOperation
+  | TransferOperation
+  | HoldOperation
+  | CaptureOperation
+  | VoidOperation
+  | OpeningOperation
+  | TouchOperation;
 
-/** One change of one user's balance (two users' for a transfer). Amounts are in minor units. */
-export interface Operation {
-  readonly kind: OperationKind;
-  readonly userId: number;
-  /** Adjustment: signed, not 0. Capture: null takes the whole hold. Void and touch: null. */
-  readonly amount: number | null;
-  /** Transfer and capture: who receives. */
-  readonly toUserId?: number | undefined;
-  /** The transfer's or the hold's id, a UUID. */
-  readonly operationId?: string | undefined;
-  /** Hold: seconds until it expires; never when absent. */
+export interface AdjustmentOperation extends Kind<"adjustment"> {
+  /** Signed, not 0. */
+  readonly amount: number;
+}
+
+export interface TransferOperation extends Kind<"transfer", "toUserId" | "operationId" | "legs"> {
+  readonly amount: number;
+  /** Who receives. */
+  readonly toUserId: number;
+  /** The transfer's id, a UUID. */
+  readonly operationId: string;
+  /** Further transfers that apply together with this one or not at all. */
+  readonly legs?: readonly TransferOperation[] | undefined;
+}
+
+export interface HoldOperation extends Kind<"hold", "operationId" | "lifetimeSeconds"> {
+  readonly amount: number;
+  /** The hold's id, a UUID. */
+  readonly operationId: string;
+  /** Until it expires; never when absent. */
   readonly lifetimeSeconds?: number | undefined;
+}
+
+export interface CaptureOperation extends Kind<"capture", "toUserId" | "operationId"> {
+  /** Null takes the whole hold. */
+  readonly amount: number | null;
+  /** Who is paid; nobody in this ledger when absent. */
+  readonly toUserId?: number | undefined;
+  readonly operationId: string;
+}
+
+export interface VoidOperation extends Kind<"void", "operationId"> {
+  readonly amount: null;
+  readonly operationId: string;
+}
+
+export interface OpeningOperation extends Kind<"opening"> {
+  /** What the user begins with. */
+  readonly amount: number;
+}
+
+/** Changes nothing but that holds which are due go back. */
+export interface TouchOperation extends Kind<"touch"> {
+  readonly amount: null;
+}
+
+/** What any kind has, and that it has none of the fields of others. */
+type Kind<Name, Own extends keyof OfSomeKinds = never> = Common &
+  Omit<OfSomeKinds, Own> & { readonly kind: Name };
+
+interface Common {
+  readonly userId: number;
   /** Refuse unless the user's version is this. */
   readonly ifVersion?: number | undefined;
   /** Refuse when less than this would be left. */
@@ -31,8 +75,13 @@ export interface Operation {
   readonly idempotency?: Idempotency | undefined;
   readonly reference?: string | undefined;
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
-  /** Further operations that apply together with this one or not at all. */
-  readonly legs?: readonly Operation[] | undefined;
+}
+
+interface OfSomeKinds {
+  readonly toUserId?: undefined;
+  readonly operationId?: undefined;
+  readonly lifetimeSeconds?: undefined;
+  readonly legs?: undefined;
 }
 
 export interface Idempotency {
@@ -54,21 +103,39 @@ export type Refusal =
   | "CAPTURE_EXCEEDS_HOLD"
   | "IDEMPOTENCY_KEY_REUSED";
 
-export interface Outcome {
-  /** null: applied. */
-  readonly refusal: Refusal | null;
-  /** The user's balance and version right after the operation; null when there is no such user. */
+export type Outcome<O extends Operation = Operation> = Applied<O> | Refused;
+
+/** The balance and the version are the user's, right after the operation. */
+export interface Applied<O extends Operation = Operation> extends Answered {
+  readonly refusal: null;
+  readonly balance: number;
+  /** Right before it; of a batch of transfers, before its first leg. */
+  readonly previousBalance: number;
+  readonly version: number;
+  /** Of a capture or a void: the whole hold. */
+  readonly amount: O extends TouchOperation ? null : number;
+  readonly refusedLeg: null;
+  /** The transfer or the hold. As stored when replayed, else as asked. */
+  readonly operationId: O extends { readonly operationId: string } ? string : null;
+  readonly createdUserId: O extends OpeningOperation ? number : null;
+}
+
+export interface Refused extends Answered {
+  readonly refusal: Refusal;
+  /** Null when there is no such user. */
   readonly balance: number | null;
   readonly version: number | null;
-  /** What moved; for a capture or a void, the whole hold. */
-  readonly amount: number | null;
+  /** Which of an operation and its legs it was, from 1; null without legs. */
+  readonly refusedLeg: number | null;
+  readonly previousBalance: null;
+  readonly amount: null;
+  readonly operationId: null;
+  readonly createdUserId: null;
+}
+
+interface Answered {
   /** True when an idempotency key had the answer and nothing was done now. */
   readonly replayed: boolean;
-  /** As stored when replayed, else as asked. */
-  readonly operationId: string | null;
-  readonly createdUserId: number | null;
-  /** Which of an operation and its legs was refused, from 1; null without legs. */
-  readonly refusedLeg: number | null;
   /** Milliseconds since 1970: the time stamped on the entries. */
   readonly decidedAtMs: number;
 }

@@ -1,12 +1,16 @@
 /** What can be asked of the ledger. A user is looked up first, and what is due to them given back. */
 import { literal, Op, type WhereOptions } from "sequelize";
 import type { Database } from "../database/connection.ts";
-import type { IdempotencyKeyRow, UserRow } from "../database/models.ts";
+import type { UserRow } from "../database/models.ts";
 import { asReadFailure, translateError } from "../database/translate-error.ts";
 import { BalancectlError } from "../errors.ts";
 import { balanceAt, type Entry, type HistoryQuery, readHistory } from "./history.ts";
 import { findHold, type Hold, type HoldPosition, listHolds } from "./holds.ts";
-import { findStoredOpening, findStoredOperation } from "./stored-operation.ts";
+import {
+  findStoredOpening,
+  findStoredOperation,
+  type StoredOperation,
+} from "./stored-operation.ts";
 import { findTransfer, type Transfer } from "./transfers.ts";
 
 export type User = UserRow;
@@ -31,9 +35,9 @@ export interface Reads {
   /** @throws BalancectlError TRANSFER_NOT_FOUND */
   transfer(id: string): Promise<Transfer>;
   /** What became of a request of this user under its key. @throws BalancectlError OPERATION_NOT_FOUND */
-  storedOperation(userId: number, key: string): Promise<IdempotencyKeyRow>;
+  storedOperation(userId: number, key: string): Promise<StoredOperation>;
   /** The same of an opening. @throws BalancectlError OPERATION_NOT_FOUND */
-  storedOpening(key: string): Promise<IdempotencyKeyRow>;
+  storedOpening(key: string): Promise<StoredOperation>;
 }
 
 /**

@@ -1,16 +1,38 @@
-import { BalancectlError, type ErrorCode, errorMessages } from "../errors.ts";
-import type { Operation, Refusal } from "./operation.ts";
+import { BalancectlError, errorMessages } from "../errors.ts";
+import type { Operation, Refusal, Refused } from "./operation.ts";
 
-/** A refusal as an error to show: the code that clients know, and which user it is about. */
-export function refusalError(refusal: Refusal, operation: Operation): BalancectlError {
+/** A refusal for people and programs: the code that clients know, and whom it is about. */
+export interface ExplainedRefusal {
+  readonly code: Exclude<Refusal, "RECIPIENT_NOT_FOUND">;
+  readonly message: string;
+}
+
+/** Of a batch, the leg that was refused is named. */
+export function explainRefusal(
+  { refusal, refusedLeg }: Refused,
+  operation: Operation,
+): ExplainedRefusal {
+  if (refusedLeg === null) return explain(refusal, operation);
+  const leg = operation.legs?.[refusedLeg - 2] ?? operation;
+  const { code, message } = explain(refusal, leg);
+  return { code, message: `transfers.${refusedLeg - 1}: ${message}` };
+}
+
+/** The same to throw: where a refusal ends the work. */
+export function refusalError(refused: Refused, operation: Operation): BalancectlError {
+  const { code, message } = explainRefusal(refused, operation);
+  return new BalancectlError(code, message);
+}
+
+function explain(refusal: Refusal, { userId, toUserId }: Operation): ExplainedRefusal {
   switch (refusal) {
     case "USER_NOT_FOUND":
-      return new BalancectlError(refusal, `User ${operation.userId} not found`);
+      return { code: refusal, message: `User ${userId} not found` };
     case "RECIPIENT_NOT_FOUND":
-      return new BalancectlError("USER_NOT_FOUND", `User ${operation.toUserId} (to) not found`);
+      return { code: "USER_NOT_FOUND", message: `User ${toUserId} (to) not found` };
     case "USER_EXISTS":
-      return new BalancectlError(refusal, `User ${operation.userId} exists already`);
+      return { code: refusal, message: `User ${userId} exists already` };
     default:
-      return new BalancectlError(refusal satisfies ErrorCode, errorMessages[refusal]);
+      return { code: refusal, message: errorMessages[refusal] };
   }
 }

@@ -3,7 +3,17 @@
  * that the same request has the same idempotency fingerprint wherever it comes from.
  */
 import { createHash } from "node:crypto";
-import type { Operation } from "./operation.ts";
+import { BalancectlError } from "../errors.ts";
+import type {
+  AdjustmentOperation,
+  CaptureOperation,
+  HoldOperation,
+  OpeningOperation,
+  Operation,
+  TouchOperation,
+  TransferOperation,
+  VoidOperation,
+} from "./operation.ts";
 import { nthUuid, uuidV7 } from "./uuid.ts";
 
 /** What any write may carry. */
@@ -16,7 +26,11 @@ export interface WriteOptions {
 }
 
 /** @param amount signed, not 0 */
-export function adjustment(userId: number, amount: number, options: WriteOptions = {}): Operation {
+export function adjustment(
+  userId: number,
+  amount: number,
+  options: WriteOptions = {},
+): AdjustmentOperation {
   return operation({ kind: "adjustment", userId, amount }, [amount], options);
 }
 
@@ -26,19 +40,25 @@ export function opening(
   balance: number,
   requestedId: number | undefined,
   options: WriteOptions = {},
-): Operation {
+): OpeningOperation {
   return operation({ kind: "opening", userId, amount: balance }, [balance, requestedId], options);
 }
 
-/** Takes `amount` from one user and gives it to another: an entry on each side, both or none. */
-export function transfer(request: TransferRequest, options: WriteOptions = {}): Operation {
+/**
+ * Takes `amount` from one user and gives it to another: an entry on each side, both or none.
+ * @throws BalancectlError INVALID_REQUEST when they are one
+ */
+export function transfer(request: TransferRequest, options: WriteOptions = {}): TransferOperation {
   const { from, to, amount, id = uuidV7() } = request;
+  if (from === to) throw new BalancectlError("INVALID_REQUEST", `${paysOneself} (it is ${to})`);
   return operation(
     { kind: "transfer", userId: from, toUserId: to, amount, operationId: id },
     [from, to, amount],
     options,
   );
 }
+
+const paysOneself = "to must not be the user who pays";
 
 export interface TransferRequest extends TransferLeg {
   readonly id?: string;
@@ -53,11 +73,18 @@ export interface TransferLeg {
   readonly minBalance?: number | undefined;
 }
 
-/** All of the legs, in order, or none. The key and the precondition are those of the first payer. */
+/**
+ * All of the legs, in order, or none. The key and the precondition are those of the first payer.
+ * @throws BalancectlError INVALID_REQUEST that names the legs in which somebody pays himself
+ */
 export function transferBatch(
   legs: readonly TransferLeg[],
   { idempotencyKey, ifVersion }: Pick<WriteOptions, "idempotencyKey" | "ifVersion"> = {},
-): Operation {
+): TransferOperation {
+  const own = legs.flatMap(({ from, to }, index) =>
+    from === to ? [`transfers.${index}.${paysOneself} (it is ${to})`] : [],
+  );
+  if (own.length > 0) throw new BalancectlError("INVALID_REQUEST", own.join("; "));
   const id = uuidV7();
   const [first, ...rest] = legs.map((leg, index) =>
     transfer({ ...leg, id: nthUuid(id, index) }, leg),
@@ -73,7 +100,7 @@ export function hold(
   amount: number,
   lifetimeSeconds: number | undefined,
   options: WriteOptions = {},
-): Operation {
+): HoldOperation {
   return operation(
     { kind: "hold", userId, amount, lifetimeSeconds, operationId: uuidV7() },
     [amount, lifetimeSeconds],
@@ -90,8 +117,15 @@ export interface CaptureRequest {
   readonly to?: number | undefined;
 }
 
-export function capture(request: CaptureRequest, options: WriteOptions = {}): Operation {
+/** @throws BalancectlError INVALID_REQUEST when the payer would be paid */
+export function capture(request: CaptureRequest, options: WriteOptions = {}): CaptureOperation {
   const { userId, holdId, amount, to } = request;
+  if (to === userId) {
+    throw new BalancectlError(
+      "INVALID_REQUEST",
+      `${paysOneself}; void the hold to give the money back`,
+    );
+  }
   return operation(
     { kind: "capture", userId, toUserId: to, amount: amount ?? null, operationId: holdId },
     [holdId, amount, to],
@@ -99,21 +133,25 @@ export function capture(request: CaptureRequest, options: WriteOptions = {}): Op
   );
 }
 
-export function voidHold(userId: number, holdId: string, options: WriteOptions = {}): Operation {
+export function voidHold(
+  userId: number,
+  holdId: string,
+  options: WriteOptions = {},
+): VoidOperation {
   return operation({ kind: "void", userId, amount: null, operationId: holdId }, [holdId], options);
 }
 
 /** Changes nothing but that holds which are due go back. */
-export function touch(userId: number): Operation {
+export function touch(userId: number): TouchOperation {
   return { kind: "touch", userId, amount: null };
 }
 
 /** Field by field: one shape for all operations, and no spread (5 % of the time of a request). */
-function operation(
-  { kind, userId, amount, toUserId, operationId, lifetimeSeconds }: Operation,
+function operation<O extends Operation>(
+  { kind, userId, amount, toUserId, operationId, lifetimeSeconds }: O,
   asked: readonly unknown[],
   { idempotencyKey, reference, metadata, ifVersion, minBalance }: WriteOptions,
-): Operation {
+): O {
   const idempotency =
     idempotencyKey === undefined
       ? undefined
@@ -140,7 +178,7 @@ function operation(
     idempotency,
     reference,
     metadata,
-  };
+  } as Operation as O;
 }
 
 /**

@@ -3,14 +3,16 @@ import { QueryTypes } from "sequelize";
 import type { Database } from "../database/connection.ts";
 import { sqlState, translateError } from "../database/translate-error.ts";
 import { BalancectlError } from "../errors.ts";
-import type { Outcome } from "./operation.ts";
+import type { OpeningOperation, Outcome } from "./operation.ts";
+
+type Opened = Outcome<OpeningOperation>;
 
 export interface UserIds {
   /**
    * Opens a user under the next id that is free.
    * @throws BalancectlError USER_EXISTS when all are given, or others take each before `openUnder` can
    */
-  open(openUnder: (id: number) => Promise<Outcome>): Promise<Outcome>;
+  open(openUnder: (id: number) => Promise<Opened>): Promise<Opened>;
 }
 
 /**

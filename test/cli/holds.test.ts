@@ -189,7 +189,10 @@ test("wrong usage ends with exit code 2, before there is a connection", async ()
       ["hold", "1", "1", "--expires-in", "315360001"],
       `error: option '--expires-in <seconds>' argument '315360001' is invalid. ${whole(315_360_000)}\n${usageHint}`,
     ],
-    [["capture", "1", unknown, "--to", "1"], "balancectl: --to must not be the user who pays\n"],
+    [
+      ["capture", "1", unknown, "--to", "1"],
+      "balancectl: to must not be the user who pays; void the hold to give the money back\n",
+    ],
     [["capture", "1", "7"], 'balancectl: <holdId> must be a UUID (it is "7")\n'],
     [["void", "1", "7"], 'balancectl: <holdId> must be a UUID (it is "7")\n'],
     [["void", "1"], `error: missing required argument 'holdId'\n${usageHint}`],

@@ -76,7 +76,7 @@ test("a refusal ends with exit code 3, and nothing is stored", async () => {
 test("wrong usage ends with exit code 2, before there is a connection", async () => {
   const whole = "It must be a whole number from 1 to 9007199254740991.";
   const wrong: [args: string[], stderr: string][] = [
-    [["1", "1", "5"], "balancectl: <to> must not be the user who pays\n"],
+    [["1", "1", "5"], "balancectl: to must not be the user who pays (it is 1)\n"],
     [
       ["1", "2", "0"],
       `error: command-argument value '0' is invalid for argument 'amount'. ${whole}\n${usageHint}`,

@@ -7,7 +7,7 @@ import { createApiClient, expectError } from "../support/api-client.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { createClock } from "../support/clock.ts";
 import { createTestDatabase, openTestLedger } from "../support/database.ts";
-import { serveInProcess } from "../support/in-process.ts";
+import { appOptions, serveInProcess } from "../support/in-process.ts";
 import { lockUser, untilLockIsWaitedFor } from "../support/locked-user.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 
@@ -15,13 +15,8 @@ test("a fault in the middle of a write is not known to have changed nothing, so 
   const { ledger } = openTestLedger(await createTestDatabase());
   const broken = () => Promise.reject(new TypeError("a fault of ours"));
   const faulty = { ...ledger, apply: broken, user: broken };
-  const api = {
-    ledger: faulty,
-    log: createLogger("silent"),
-    bodyBytesMax: 1_000,
-    notReady: async () => null,
-  };
-  const app = createApp(api, { host: "127.0.0.1", allowedHosts: [], requireKeys: false });
+  const api = { ledger: faulty, notReady: async () => null };
+  const app = createApp(api, createLogger("silent"), appOptions);
   const server = await startHttpServer(app, { host: "127.0.0.1", port: 0 });
   afterFile(() => server.stop(1_000));
   const client = createApiClient(server.url);

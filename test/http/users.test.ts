@@ -236,6 +236,7 @@ describe("the list", () => {
       held: 0,
       version: 1,
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      updatedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
     });
     expect(first.headers.get("link")).toBe(
       `</api/users?limit=100&cursor=${first.data.nextCursor}>; rel="next"`,

@@ -340,8 +340,8 @@ describe("idempotency keys", () => {
     const { submit, batch } = driven();
     void submit(keyed(1, 1, "a"));
     void submit(keyed(2, 2, "a"));
-    void submit({ ...keyed(3, 3, "a"), kind: "opening" });
-    void submit({ ...keyed(4, 4, "a"), kind: "opening" });
+    void submit(keyed(3, 3, "a", { kind: "opening" }));
+    void submit(keyed(4, 4, "a", { kind: "opening" }));
     const first = await batch();
     expect(first.asked).toEqual(["1:1", "2:2", "3:3"]);
     first.commit();

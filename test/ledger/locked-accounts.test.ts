@@ -1,5 +1,6 @@
 /** Accounts that another session has locked: their operations wait, and nobody else's do. */
 import { expect, test } from "vitest";
+import type { Outcome } from "../../src/ledger/operation.ts";
 import { adjustment, transfer, transferBatch } from "../../src/ledger/request.ts";
 import { openFunction, uuid } from "../support/apply-operations.ts";
 import { createTestDatabase, openTestLedger } from "../support/database.ts";
@@ -25,7 +26,9 @@ test.each([1, 3, 20])(
     });
     // The same turn, so the same batch; then each by itself, and in transfers among them.
     const others = users.slice(count);
-    const outcomes = await Promise.all(others.map((user) => ledger.apply(adjustment(user, 1))));
+    const outcomes: Outcome[] = await Promise.all(
+      others.map((user) => ledger.apply(adjustment(user, 1))),
+    );
     for (const [index, from] of others.entries()) {
       const to = others[(index + 1) % others.length] as number;
       outcomes.push(await ledger.apply(transfer({ from, to, amount: 1 })));

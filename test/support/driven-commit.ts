@@ -71,18 +71,20 @@ export function driven(options: Partial<GroupCommitOptions> = {}) {
 
 export const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-export function change(userId: number, amount: number, more: Partial<Operation> = {}): Operation {
+/** @param more fields of another kind; what is driven by hand asks no more of an operation */
+export function change(userId: number, amount: number, more: object = {}): Operation {
   return { kind: "adjustment", userId, amount, ...more };
 }
 
-export function keyed(userId: number, amount: number, key: string): Operation {
-  return change(userId, amount, { idempotency: { key, fingerprint: `[${amount}]` } });
+export function keyed(userId: number, amount: number, key: string, more: object = {}): Operation {
+  return change(userId, amount, { idempotency: { key, fingerprint: `[${amount}]` }, ...more });
 }
 
 export function outcome({ amount }: Operation): Outcome {
   return {
     refusal: null,
-    balance: amount,
+    balance: amount ?? 0,
+    previousBalance: 0,
     version: 1,
     amount,
     replayed: false,

@@ -6,6 +6,13 @@ import { createLogger } from "../../src/log.ts";
 import { afterFile } from "./cleanup.ts";
 import { openTestLedger } from "./database.ts";
 
+export const appOptions = {
+  host: "127.0.0.1",
+  allowedHosts: [],
+  requireKeys: false,
+  bodyBytesMax: 100_000,
+};
+
 export interface InProcessServer {
   readonly url: string;
   readonly ledger: Ledger;
@@ -18,8 +25,8 @@ export async function serveInProcess(
 ): Promise<InProcessServer> {
   const { ledger } = openTestLedger(databaseUrl, options);
   const log = createLogger("error");
-  const api = { ledger, log, bodyBytesMax: 100_000, notReady: async () => null };
-  const app = createApp(api, { host: "127.0.0.1", allowedHosts: [], requireKeys: false });
+  const api = { ledger, notReady: async () => null };
+  const app = createApp(api, log, appOptions);
   const server = await startHttpServer(app, { host: "127.0.0.1", port: 0 });
   afterFile(() => server.stop(5_000));
   return { url: server.url, ledger };

@@ -1,29 +1,33 @@
-import type { Express } from "express";
-import { z } from "zod";
-import { parseRequest, signedAmount, writeFields } from "../../ledger/fields.ts";
+import { idText } from "../../ledger/fields.ts";
 import { adjustment } from "../../ledger/request.ts";
-import { sendData } from "../answer.ts";
-import { type Api, answeredRefusal, methodNotAllowed, pathId, writeOptions } from "../api.ts";
+import { adjusted } from "../contract/answers.ts";
+import { adjustmentBody } from "../contract/requests.ts";
 import { entityTag } from "../headers.ts";
-import { readJsonBody } from "../json-body.ts";
+import { ok, refusedBy, route, withConditions } from "../route.ts";
 
-const adjustmentBody = z.strictObject({ amount: signedAmount, ...writeFields });
-
-/** PUT /api/users/:userId/balance changes the balance by a signed amount. */
-export function balanceRoutes(app: Express, api: Api): void {
-  app
-    .route("/api/users/:userId/balance")
-    .put(async (req, res) => {
-      const userId = pathId(req);
-      const body = await readJsonBody(req, api.bodyBytesMax);
-      const { amount, ...context } = parseRequest(adjustmentBody, body, "body");
-      const operation = adjustment(userId, amount, writeOptions(req, context));
-      const outcome = await api.ledger.apply(operation);
-      if (answeredRefusal(res, operation, outcome)) return;
-      const balance = outcome.balance as number;
-      sendData(res, { id: userId, balance, previousBalance: balance - amount, amount }, 200, {
-        ETag: entityTag(outcome.version as number),
-      });
-    })
-    .all(methodNotAllowed("PUT"));
-}
+/** Changes the balance by a signed amount. */
+export const adjustBalance = route({
+  name: "balance.adjust",
+  method: "PUT",
+  path: "/api/users/:userId/balance",
+  scope: "write",
+  params: { userId: idText },
+  body: adjustmentBody,
+  answers: { 200: adjusted },
+  refusals: [
+    "USER_NOT_FOUND",
+    "INSUFFICIENT_FUNDS",
+    "BALANCE_LIMIT_EXCEEDED",
+    "PRECONDITION_FAILED",
+    "IDEMPOTENCY_KEY_REUSED",
+  ],
+  handle: async ({ params: { userId: id }, body, conditions }, { ledger }) => {
+    const { amount, ...context } = body;
+    const operation = adjustment(id, amount, withConditions(context, conditions));
+    const outcome = await ledger.apply(operation);
+    if (outcome.refusal !== null) return refusedBy(outcome, operation);
+    const { balance, previousBalance, version, replayed } = outcome;
+    const headers = { ETag: entityTag(version) };
+    return ok({ id, balance, previousBalance, amount }, { headers, replayed });
+  },
+});

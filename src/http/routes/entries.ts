@@ -1,49 +1,46 @@
-import type { Express } from "express";
 import { z } from "zod";
 import { BalancectlError } from "../../errors.ts";
-import { entryView } from "../../ledger/entry-view.ts";
-import { idNumber, pageLimit, parseRequest, timeText } from "../../ledger/fields.ts";
+import { idNumber, idText, timeText } from "../../ledger/fields.ts";
 import type { HistoryQuery } from "../../ledger/history.ts";
-import { sendData } from "../answer.ts";
-import { type Api, methodNotAllowed, pathId } from "../api.ts";
-import { decodeCursor, encodeCursor } from "../cursor.ts";
+import { entryPage } from "../contract/answers.ts";
+import { entriesQuery, entryOrder } from "../contract/requests.ts";
+import { entryView } from "../contract/views.ts";
+import { decodeCursor } from "../cursor.ts";
+import { pageOf } from "../page.ts";
+import { ok, route } from "../route.ts";
 
-const order = z.enum(["asc", "desc"], { error: "must be asc or desc" });
-const entriesQuery = z.strictObject({
-  limit: pageLimit,
-  cursor: z.string().optional(),
-  order: order.optional(),
-  from: timeText.optional(),
-  to: timeText.optional(),
+/** The journal, newest first unless asked otherwise. */
+export const listEntries = route({
+  name: "entry.list",
+  method: "GET",
+  path: "/api/users/:userId/entries",
+  scope: "read",
+  params: { userId: idText },
+  query: entriesQuery,
+  answers: { 200: entryPage },
+  refusals: ["USER_NOT_FOUND"],
+  handle: async ({ params: { userId }, query: { limit, ...asked } }, { ledger }) => {
+    const place = continued(userId, asked);
+    const { order, from, to } = place;
+    const { entries, more } = await ledger.entries({ userId, limit, ...place });
+    const { items, nextCursor, headers } = pageOf(
+      `/api/users/${userId}/entries`,
+      limit,
+      entries,
+      more,
+      ({ version: after }) => ({ entriesOf: userId, order, from, to, after }),
+    );
+    return ok({ entries: items.map(entryView), nextCursor }, { headers });
+  },
 });
-const versionNumber = z.int().min(1);
+
 const position = z.strictObject({
   entriesOf: idNumber,
-  order,
+  order: entryOrder,
   from: timeText.optional(),
   to: timeText.optional(),
-  after: versionNumber,
+  after: z.int().min(1),
 });
-
-/** GET /api/users/:userId/entries: the journal, newest first unless asked otherwise. */
-export function entryRoutes(app: Express, api: Api): void {
-  app
-    .route("/api/users/:userId/entries")
-    .get(async (req, res) => {
-      const userId = pathId(req);
-      const { limit, ...asked } = parseRequest(entriesQuery, req.query, "query");
-      const query = { userId, limit, ...continued(userId, asked) };
-      const { entries, more } = await api.ledger.entries(query);
-      const last = entries.at(-1);
-      const nextCursor = more && last ? cursorAfter(query, last.version) : null;
-      if (nextCursor) {
-        const next = `/api/users/${userId}/entries?limit=${limit}&cursor=${nextCursor}`;
-        res.setHeader("Link", `<${next}>; rel="next"`);
-      }
-      sendData(res, { entries: entries.map(entryView), nextCursor });
-    })
-    .all(methodNotAllowed("GET, HEAD"));
-}
 
 type Asked = Omit<z.output<typeof entriesQuery>, "limit">;
 type Place = Pick<HistoryQuery, "order" | "from" | "to" | "after">;
@@ -67,8 +64,4 @@ function continued(userId: number, { cursor, ...asked }: Asked): Place {
     }
   }
   return place;
-}
-
-function cursorAfter({ userId, order, from, to }: HistoryQuery, after: number): string {
-  return encodeCursor({ entriesOf: userId, order, from, to, after });
 }

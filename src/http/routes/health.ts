@@ -1,25 +1,32 @@
-import type { Express } from "express";
 import { packageVersion } from "../../package-root.ts";
-import { sendData, sendError } from "../answer.ts";
-import { type Api, methodNotAllowed } from "../api.ts";
+import { alive, ready } from "../contract/answers.ts";
+import { ok, refused, route } from "../route.ts";
 
-/**
- * GET /healthz: the process lives. GET /readyz: it can do its work. Parameters mean nothing and are not
- * minded: probes add some of their own, and a server is not down for them.
- */
-export function healthRoutes(app: Express, api: Api): void {
-  const service = { service: "balancectl", version: packageVersion() };
-  app
-    .route("/healthz")
-    .get((_req, res) => sendData(res, service))
-    .all(methodNotAllowed("GET, HEAD"));
+// Parameters are not minded: probes add some of their own, and a server is not down for them.
 
-  app
-    .route("/readyz")
-    .get(async (_req, res) => {
-      const reason = await api.notReady();
-      if (reason === null) sendData(res, { ready: true });
-      else sendError(res, "DATABASE_UNAVAILABLE", reason);
-    })
-    .all(methodNotAllowed("GET, HEAD"));
-}
+/** The process lives. */
+export const getHealth = route({
+  name: "health.get",
+  method: "GET",
+  path: "/healthz",
+  scope: "public",
+  query: "any",
+  answers: { 200: alive },
+  refusals: [],
+  handle: async () => ok({ service: "balancectl" as const, version: packageVersion() }),
+});
+
+/** It can do its work. */
+export const getReadiness = route({
+  name: "readiness.get",
+  method: "GET",
+  path: "/readyz",
+  scope: "public",
+  query: "any",
+  answers: { 200: ready },
+  refusals: ["DATABASE_UNAVAILABLE"],
+  handle: async (_request, { notReady }) => {
+    const reason = await notReady();
+    return reason === null ? ok({ ready: true as const }) : refused("DATABASE_UNAVAILABLE", reason);
+  },
+});

@@ -1,153 +1,164 @@
-import type { Express, Request, Response } from "express";
 import { z } from "zod";
 import { BalancectlError } from "../../errors.ts";
+import { idNumber, idText, uuidText } from "../../ledger/fields.ts";
+import { holdMade } from "../../ledger/holds.ts";
+import type { Ledger } from "../../ledger/ledger.ts";
+import type { CaptureOperation, VoidOperation } from "../../ledger/operation.ts";
+import { capture, hold, voidHold as voidOperation } from "../../ledger/request.ts";
+import * as answers from "../contract/answers.ts";
+import { captureBody, holdBody, pageQuery, voidBody } from "../contract/requests.ts";
+import { holdView } from "../contract/views.ts";
+import { decodeCursor } from "../cursor.ts";
+import { pageOf } from "../page.ts";
 import {
-  idNumber,
-  lifetimeSeconds,
-  pageLimit,
-  parseRequest,
-  positiveAmount,
-  uuidText,
-  writeFields,
-} from "../../ledger/fields.ts";
-import { holdView, newHoldView } from "../../ledger/holds.ts";
-import type { Operation } from "../../ledger/operation.ts";
-import { capture, hold, voidHold } from "../../ledger/request.ts";
-import { sendData, sendError } from "../answer.ts";
-import {
-  type Api,
-  answeredRefusal,
-  methodNotAllowed,
-  pathId,
-  refuseQuery,
-  writeOptions,
-} from "../api.ts";
-import { decodeCursor, encodeCursor } from "../cursor.ts";
-import { readJsonBody, readOptionalJsonBody } from "../json-body.ts";
+  type Answer,
+  created,
+  ok,
+  type RefusedAnswer,
+  refusedBy,
+  route,
+  withConditions,
+} from "../route.ts";
 
-const holdBody = z.strictObject({
-  amount: positiveAmount,
-  expiresIn: lifetimeSeconds.optional(),
-  ...writeFields,
+export const makeHold = route({
+  name: "hold.make",
+  method: "POST",
+  path: "/api/users/:userId/holds",
+  scope: "write",
+  params: { userId: idText },
+  body: holdBody,
+  answers: { 201: answers.holdMade },
+  refusals: [
+    "USER_NOT_FOUND",
+    "INSUFFICIENT_FUNDS",
+    "PRECONDITION_FAILED",
+    "IDEMPOTENCY_KEY_REUSED",
+  ],
+  handle: async ({ params: { userId }, body, conditions }, { ledger }) => {
+    const { amount, expiresIn, ...context } = body;
+    const operation = hold(userId, amount, expiresIn, withConditions(context, conditions));
+    const outcome = await ledger.apply(operation);
+    if (outcome.refusal !== null) return refusedBy(outcome, operation);
+    const { operationId, balance, replayed } = outcome;
+    const data = { ...holdView(holdMade(operation, outcome)), balance };
+    return created(data, `/api/users/${userId}/holds/${operationId}`, replayed);
+  },
 });
-const captureBody = z.strictObject({
-  amount: positiveAmount.optional(),
-  to: idNumber.optional(),
-  ...writeFields,
+
+/** Open ones first, then closed ones, newest first in each. */
+export const listHolds = route({
+  name: "hold.list",
+  method: "GET",
+  path: "/api/users/:userId/holds",
+  scope: "read",
+  params: { userId: idText },
+  query: pageQuery,
+  answers: { 200: answers.holdPage },
+  refusals: ["USER_NOT_FOUND"],
+  handle: async ({ params: { userId }, query: { limit, cursor } }, { ledger }) => {
+    const found = await ledger.holds(userId, continued(userId, cursor), limit + 1);
+    const { items, nextCursor, headers } = pageOf(
+      `/api/users/${userId}/holds`,
+      limit,
+      found.slice(0, limit),
+      found.length > limit,
+      ({ id, state }) => ({ holdsOf: userId, open: state === "open", before: id }),
+    );
+    return ok({ holds: items.map(holdView), nextCursor }, { headers });
+  },
 });
-const { reference, metadata } = writeFields;
-const voidBody = z.strictObject({ reference, metadata });
-const listQuery = z.strictObject({ limit: pageLimit, cursor: z.string().optional() });
-const listPosition = z.strictObject({ holdsOf: idNumber, open: z.boolean(), before: uuidText });
 
-/** POST and GET /api/users/:userId/holds, GET .../:holdId, POST .../:holdId/capture and /void. */
-export function holdRoutes(app: Express, api: Api): void {
-  const { ledger, bodyBytesMax } = api;
-
-  app
-    .route("/api/users/:userId/holds")
-    .post(async (req, res) => {
-      const userId = pathId(req);
-      const body = await readJsonBody(req, bodyBytesMax);
-      const { amount, expiresIn, ...context } = parseRequest(holdBody, body, "body");
-      const operation = hold(userId, amount, expiresIn, writeOptions(req, context));
-      const outcome = await ledger.apply(operation);
-      if (answeredRefusal(res, operation, outcome)) return;
-      const headers = { Location: `/api/users/${userId}/holds/${outcome.operationId}` };
-      sendData(res, newHoldView(operation, outcome), 201, headers);
-    })
-    .get(async (req, res) => {
-      const userId = pathId(req);
-      const { limit, cursor } = parseRequest(listQuery, req.query, "query");
-      const place = continued(userId, cursor);
-      const found = await ledger.holds(userId, place, limit + 1);
-      const holds = found.slice(0, limit);
-      const last = holds.at(-1);
-      const nextCursor =
-        found.length > limit && last
-          ? encodeCursor({ holdsOf: userId, open: last.state === "open", before: last.id })
-          : null;
-      if (nextCursor) {
-        const next = `/api/users/${userId}/holds?limit=${limit}&cursor=${nextCursor}`;
-        res.setHeader("Link", `<${next}>; rel="next"`);
-      }
-      sendData(res, { holds: holds.map(holdView), nextCursor });
-    })
-    .all(methodNotAllowed("GET, HEAD, POST"));
-
-  app
-    .route("/api/users/:userId/holds/:holdId")
-    .get(async (req, res) => {
-      const { userId, holdId } = holdPath(req);
-      refuseQuery(req);
-      sendData(res, holdView(await ledger.hold(userId, holdId)));
-    })
-    .all(methodNotAllowed("GET, HEAD"));
-
-  app
-    .route("/api/users/:userId/holds/:holdId/capture")
-    .post(async (req, res) => {
-      const path = holdPath(req);
-      const body = await readOptionalJsonBody(req, bodyBytesMax);
-      const { amount, to, ...context } = parseRequest(captureBody, body, "body");
-      if (to === path.userId) {
-        throw new BalancectlError(
-          "INVALID_REQUEST",
-          "to must not be the user who pays; void the hold to give the money back",
-        );
-      }
-      const operation = capture({ ...path, amount, to }, writeOptions(req, context));
-      await close(api, res, operation, "captured", (held) => ({
-        captured: amount ?? held,
-        released: held - (amount ?? held),
-        ...(to !== undefined && { to }),
-      }));
-    })
-    .all(methodNotAllowed("POST"));
-
-  app
-    .route("/api/users/:userId/holds/:holdId/void")
-    .post(async (req, res) => {
-      const { userId, holdId } = holdPath(req);
-      const body = await readOptionalJsonBody(req, bodyBytesMax);
-      const context = parseRequest(voidBody, body, "body");
-      const operation = voidHold(userId, holdId, writeOptions(req, context));
-      await close(api, res, operation, "voided", (held) => ({ released: held }));
-    })
-    .all(methodNotAllowed("POST"));
-}
-
-/** Ends a hold and answers; one that has ended before is answered with how it ended. */
-async function close(
-  { ledger }: Api,
-  res: Response,
-  operation: Operation,
-  state: "captured" | "voided",
-  parts: (held: number) => object,
-): Promise<void> {
-  const outcome = await ledger.apply(operation);
-  const { userId, operationId: id } = operation;
-  if (outcome.refusal === "HOLD_CLOSED") {
-    if (outcome.replayed) res.setHeader("Idempotent-Replayed", "true");
-    const { state: ended } = await ledger.hold(userId, id as string);
-    sendError(res, "HOLD_CLOSED", `The hold is ${ended}`);
-    return;
-  }
-  if (answeredRefusal(res, operation, outcome)) return;
-  const { amount, balance } = outcome;
-  sendData(res, { id, userId, state, amount, ...parts(amount as number), balance });
-}
-
-function holdPath(req: Request): { userId: number; holdId: string } {
-  return {
-    userId: pathId(req),
-    holdId: parseRequest(uuidText, req.params["holdId"], "path: holdId"),
-  };
-}
+const position = z.strictObject({ holdsOf: idNumber, open: z.boolean(), before: uuidText });
 
 function continued(userId: number, cursor: string | undefined) {
   if (cursor === undefined) return { open: true, before: null };
-  const { holdsOf, ...position } = decodeCursor(cursor, listPosition);
-  if (holdsOf === userId) return position;
+  const { holdsOf, ...place } = decodeCursor(cursor, position);
+  if (holdsOf === userId) return place;
   throw new BalancectlError("INVALID_REQUEST", "cursor belongs to the holds of another user");
+}
+
+const holdPath = { userId: idText, holdId: uuidText };
+
+export const getHold = route({
+  name: "hold.get",
+  method: "GET",
+  path: "/api/users/:userId/holds/:holdId",
+  scope: "read",
+  params: holdPath,
+  answers: { 200: answers.hold },
+  refusals: ["USER_NOT_FOUND", "HOLD_NOT_FOUND"],
+  handle: async ({ params: { userId, holdId } }, { ledger }) =>
+    ok(holdView(await ledger.hold(userId, holdId))),
+});
+
+const closingRefusals = [
+  "USER_NOT_FOUND",
+  "HOLD_NOT_FOUND",
+  "HOLD_CLOSED",
+  "PRECONDITION_FAILED",
+  "IDEMPOTENCY_KEY_REUSED",
+] as const;
+
+/** Takes the money for good, or a part of it; the rest goes back. */
+export const captureHold = route({
+  name: "hold.capture",
+  method: "POST",
+  path: "/api/users/:userId/holds/:holdId/capture",
+  scope: "write",
+  params: holdPath,
+  body: captureBody,
+  bodyIsOptional: true,
+  answers: { 200: answers.holdClosed },
+  refusals: [
+    ...closingRefusals,
+    "CAPTURE_EXCEEDS_HOLD",
+    "INSUFFICIENT_FUNDS",
+    "BALANCE_LIMIT_EXCEEDED",
+  ],
+  handle: async ({ params, body, conditions }, { ledger }) => {
+    const { amount, to, ...context } = body;
+    const operation = capture({ ...params, amount, to }, withConditions(context, conditions));
+    return await close(ledger, operation, (held) => ({
+      state: "captured",
+      captured: amount ?? held,
+      released: held - (amount ?? held),
+      ...(to !== undefined && { to }),
+    }));
+  },
+});
+
+/** Gives the money back. */
+export const voidHold = route({
+  name: "hold.void",
+  method: "POST",
+  path: "/api/users/:userId/holds/:holdId/void",
+  scope: "write",
+  params: holdPath,
+  body: voidBody,
+  bodyIsOptional: true,
+  answers: { 200: answers.holdClosed },
+  refusals: closingRefusals,
+  handle: async ({ params: { userId, holdId }, body, conditions }, { ledger }) => {
+    const operation = voidOperation(userId, holdId, withConditions(body, conditions));
+    return await close(ledger, operation, (held) => ({ state: "voided", released: held }));
+  },
+});
+
+type Parts = Pick<z.input<typeof answers.holdClosed>, "state" | "captured" | "released" | "to">;
+
+/** Ends a hold; one that has ended before is answered with how it ended. */
+async function close(
+  ledger: Ledger,
+  operation: CaptureOperation | VoidOperation,
+  parts: (held: number) => Parts,
+): Promise<Answer<200, z.input<typeof answers.holdClosed>> | RefusedAnswer> {
+  const outcome = await ledger.apply(operation);
+  const { userId, operationId: id } = operation;
+  if (outcome.refusal === "HOLD_CLOSED") {
+    const { state: ended } = await ledger.hold(userId, id);
+    return { ...refusedBy(outcome, operation), message: `The hold is ${ended}` };
+  }
+  if (outcome.refusal !== null) return refusedBy(outcome, operation);
+  const { amount, balance, replayed } = outcome;
+  return ok({ id, userId, amount, ...parts(amount), balance }, { replayed });
 }

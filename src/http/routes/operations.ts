@@ -1,30 +1,35 @@
-import type { Express } from "express";
-import { parseIdempotencyKey } from "../../ledger/fields.ts";
-import { storedOperationView } from "../../ledger/stored-operation.ts";
-import { sendData } from "../answer.ts";
-import { type Api, methodNotAllowed, pathId, refuseQuery } from "../api.ts";
+import { z } from "zod";
+import { idText, parseIdempotencyKey } from "../../ledger/fields.ts";
+import { storedOperation } from "../contract/answers.ts";
+import { storedOperationView } from "../contract/views.ts";
+import { ok, route } from "../route.ts";
 
-/**
- * What became of the request with this Idempotency-Key: GET /api/users/:userId/operations/:key for what
- * this user paid or held, GET /api/operations/:key for the opening of a user.
- */
-export function operationRoutes(app: Express, api: Api): void {
-  app
-    .route("/api/users/:userId/operations/:key")
-    .get(async (req, res) => {
-      refuseQuery(req);
-      const userId = pathId(req);
-      const key = parseIdempotencyKey(req.params.key, "path: key");
-      sendData(res, storedOperationView(await api.ledger.storedOperation(userId, key)));
-    })
-    .all(methodNotAllowed("GET, HEAD"));
+/** What became of the request with this Idempotency-Key: of what this user paid or held. */
+export const getOperation = route({
+  name: "operation.get",
+  method: "GET",
+  path: "/api/users/:userId/operations/:key",
+  scope: "read",
+  params: { userId: idText, key: z.string() },
+  answers: { 200: storedOperation },
+  refusals: ["OPERATION_NOT_FOUND"],
+  handle: async ({ params }, { ledger }) => {
+    const key = parseIdempotencyKey(params.key, "path: key");
+    return ok(storedOperationView(await ledger.storedOperation(params.userId, key)));
+  },
+});
 
-  app
-    .route("/api/operations/:key")
-    .get(async (req, res) => {
-      refuseQuery(req);
-      const key = parseIdempotencyKey(req.params.key, "path: key");
-      sendData(res, storedOperationView(await api.ledger.storedOpening(key)));
-    })
-    .all(methodNotAllowed("GET, HEAD"));
-}
+/** The same of the opening of a user. */
+export const getOpening = route({
+  name: "opening.get",
+  method: "GET",
+  path: "/api/operations/:key",
+  scope: "read",
+  params: { key: z.string() },
+  answers: { 200: storedOperation },
+  refusals: ["OPERATION_NOT_FOUND"],
+  handle: async ({ params }, { ledger }) => {
+    const key = parseIdempotencyKey(params.key, "path: key");
+    return ok(storedOperationView(await ledger.storedOpening(key)));
+  },
+});

@@ -1,88 +1,82 @@
-import type { Express, Request, Response } from "express";
 import { z } from "zod";
-import { BalancectlError } from "../../errors.ts";
-import {
-  balanceAmount,
-  idNumber,
-  metadata,
-  pageLimit,
-  parseRequest,
-  reference,
-  timeText,
-} from "../../ledger/fields.ts";
-import type { User } from "../../ledger/reads.ts";
+import { idNumber, idText } from "../../ledger/fields.ts";
 import { opening } from "../../ledger/request.ts";
-import { sendData, sendNotModified } from "../answer.ts";
-import { type Api, answeredRefusal, methodNotAllowed, pathId, writeOptions } from "../api.ts";
-import { decodeCursor, encodeCursor } from "../cursor.ts";
+import { user, userAt, userPage } from "../contract/answers.ts";
+import { openingBody, pageQuery, userQuery } from "../contract/requests.ts";
+import { userView } from "../contract/views.ts";
+import { decodeCursor } from "../cursor.ts";
 import { entityTag, namesTag } from "../headers.ts";
-import { readJsonBody } from "../json-body.ts";
+import { pageOf } from "../page.ts";
+import { created, notModified, ok, refused, refusedBy, route, withConditions } from "../route.ts";
 
-const openingBody = z.strictObject({
-  id: idNumber.optional(),
-  balance: balanceAmount.default(0),
-  reference: reference.optional(),
-  metadata: metadata.optional(),
+export const openUser = route({
+  name: "user.open",
+  method: "POST",
+  path: "/api/users",
+  scope: "write",
+  body: openingBody,
+  creates: true,
+  answers: { 201: user },
+  refusals: ["USER_EXISTS", "PRECONDITION_FAILED", "IDEMPOTENCY_KEY_REUSED"],
+  handle: async ({ body, conditions }, { ledger }) => {
+    const { id, balance, ...context } = body;
+    const outcome = await ledger.openUser({ id, balance }, withConditions(context, conditions));
+    if (outcome.refusal !== null) {
+      return refusedBy(outcome, opening(id ?? 0, balance, id));
+    }
+    const { createdUserId, replayed } = outcome;
+    return created({ id: createdUserId, balance }, `/api/users/${createdUserId}`, replayed);
+  },
 });
-const listQuery = z.strictObject({ limit: pageLimit, cursor: z.string().optional() });
-const listPosition = z.strictObject({ users: z.literal("id"), after: idNumber });
-const userQuery = z.strictObject({ at: timeText.optional() });
 
-/** POST /api/users, GET /api/users, GET /api/users/:userId. */
-export function userRoutes(app: Express, api: Api): void {
-  const { ledger } = api;
-  app
-    .route("/api/users")
-    .post(async (req, res) => {
-      const { id, balance, ...context } = parseRequest(
-        openingBody,
-        await readJsonBody(req, api.bodyBytesMax),
-        "body",
-      );
-      const options = writeOptions(req, context, { creates: true });
-      const outcome = await ledger.openUser({ id, balance }, options);
-      const userId = outcome.createdUserId ?? id ?? 0;
-      if (answeredRefusal(res, opening(userId, balance, id), outcome)) return;
-      sendData(res, { id: userId, balance }, 201, { Location: `/api/users/${userId}` });
-    })
-    .get(async (req, res) => {
-      const { limit, cursor } = parseRequest(listQuery, req.query, "query");
-      const { after } = cursor === undefined ? { after: 0 } : decodeCursor(cursor, listPosition);
-      const found = await ledger.users(after, limit + 1);
-      const users = found.slice(0, limit);
-      const last = users.at(-1);
-      const nextCursor =
-        found.length > limit && last ? encodeCursor({ users: "id", after: last.id }) : null;
-      if (nextCursor)
-        res.setHeader("Link", `</api/users?limit=${limit}&cursor=${nextCursor}>; rel="next"`);
-      sendData(res, { users: users.map(userView), nextCursor });
-    })
-    .all(methodNotAllowed("GET, HEAD, POST"));
+const position = z.strictObject({ users: z.literal("id"), after: idNumber });
 
-  app
-    .route("/api/users/:userId")
-    .get(async (req, res) => {
-      const userId = pathId(req);
-      const { at } = parseRequest(userQuery, req.query, "query");
-      if (at === undefined) sendUser(req, res, await ledger.user(userId));
-      else {
-        const balance = await ledger.balanceAt(userId, at);
-        sendData(res, { id: userId, balance, at: at.toISOString() });
-      }
-    })
-    .all(methodNotAllowed("GET, HEAD"));
-}
+/** In the order of their ids. */
+export const listUsers = route({
+  name: "user.list",
+  method: "GET",
+  path: "/api/users",
+  scope: "read",
+  query: pageQuery,
+  answers: { 200: userPage },
+  refusals: [],
+  handle: async ({ query: { limit, cursor } }, { ledger }) => {
+    const after = cursor === undefined ? 0 : decodeCursor(cursor, position).after;
+    const found = await ledger.users(after, limit + 1);
+    const { items, nextCursor, headers } = pageOf(
+      "/api/users",
+      limit,
+      found.slice(0, limit),
+      found.length > limit,
+      ({ id }) => ({ users: "id", after: id }),
+    );
+    return ok({ users: items.map(userView), nextCursor }, { headers });
+  },
+});
 
-/** As the tag of its version allows (RFC 9110, 13.2.2). */
-function sendUser(req: Request, res: Response, { id, balance, version }: User): void {
-  const { "if-match": match, "if-none-match": noneMatch } = req.headers;
-  const tag = entityTag(version);
-  if (match !== undefined && !namesTag(match, tag))
-    throw new BalancectlError("PRECONDITION_FAILED");
-  if (noneMatch !== undefined && namesTag(noneMatch, tag)) sendNotModified(res, tag);
-  else sendData(res, { id, balance }, 200, { ETag: tag });
-}
-
-function userView({ id, balance, held, version, createdAt }: User): object {
-  return { id, balance, held, version, createdAt: createdAt.toISOString() };
-}
+/** Now, or with `at` as of a moment; as the tag of its version allows (RFC 9110, 13.2.2). */
+export const getUser = route({
+  name: "user.get",
+  method: "GET",
+  path: "/api/users/:userId",
+  scope: "read",
+  params: { userId: idText },
+  query: userQuery,
+  answers: { 200: z.union([user, userAt]), 304: null },
+  refusals: ["USER_NOT_FOUND", "PRECONDITION_FAILED"],
+  handle: async ({ params: { userId: id }, query: { at }, headers: asked }, { ledger }) => {
+    if (at !== undefined) {
+      const balance = await ledger.balanceAt(id, at);
+      return ok({ id, balance, at: at.toISOString() });
+    }
+    const { balance, version } = await ledger.user(id);
+    const tag = entityTag(version);
+    const { "if-match": match, "if-none-match": noneMatch } = asked;
+    if (match !== undefined && !namesTag(match, tag)) {
+      return refused("PRECONDITION_FAILED");
+    }
+    const headers = { ETag: tag };
+    if (noneMatch !== undefined && namesTag(noneMatch, tag)) return notModified(headers);
+    return ok({ id, balance }, { headers });
+  },
+});

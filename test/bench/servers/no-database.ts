@@ -12,11 +12,13 @@ const balances = new Map<number, { balance: number; version: number }>();
 async function apply(operation: Operation): Promise<Outcome> {
   const { userId, amount } = operation;
   const user = userOf(userId);
+  const previousBalance = user.balance;
   user.balance += amount ?? 0;
   user.version += 1;
   return {
     refusal: null,
     balance: user.balance,
+    previousBalance,
     version: user.version,
     amount,
     replayed: false,
@@ -38,12 +40,12 @@ const ledger = {
   apply,
   user: async (id: number) => ({ id, ...userOf(id) }),
 } as unknown as Ledger;
-const api = {
-  ledger,
-  log: createLogger("warn"),
+const api = { ledger, notReady: async () => null };
+const app = createApp(api, createLogger("warn"), {
+  host: "127.0.0.1",
+  allowedHosts: [],
+  requireKeys: false,
   bodyBytesMax: 100_000,
-  notReady: async () => null,
-};
-const app = createApp(api, { host: "127.0.0.1", allowedHosts: [], requireKeys: false });
+});
 const { url } = await startHttpServer(app, { host: "127.0.0.1", port: 0 });
 announce(url);

@@ -55,8 +55,9 @@ export function expectedRead(model: Model, read: Read, clockMs: number): ApiAnsw
     const ids = [...model.users.keys()].sort((a, b) => a - b);
     for (const id of ids) giveBack(model, id, clockMs);
     const users = ids.flatMap((id) => model.users.get(id) ?? []);
-    const views = users.map(({ id, balance, held, version, createdMs }) => {
-      return { id, balance, held, version, createdAt: iso(createdMs) };
+    const views = users.map(({ id, balance, held, version, createdMs, updatedMs }) => {
+      const times = { createdAt: iso(createdMs), updatedAt: iso(updatedMs) };
+      return { id, balance, held, version, ...times };
     });
     return ok({ users: views, nextCursor: null });
   }

@@ -7,7 +7,7 @@
 import type { RequestHandler } from "express";
 import { sendError } from "../answer.ts";
 
-export function guardOrigin(listenHost: string, allowedHosts: readonly string[]): RequestHandler {
+export function guardRequests(listenHost: string, allowedHosts: readonly string[]): RequestHandler {
   const names = new Set([...loopbackNames, listenHost.toLowerCase(), ...allowedHosts]);
   const checkHost = isLoopback(listenHost);
   let lastHost: string | undefined;
