@@ -15,10 +15,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     stopping.abort(new Error(`stopped by ${signal}`));
   });
 }
-// Started by another process over a channel: it says stop, or is gone and nobody is left to say it.
-process.on("message", (message) => {
-  if (message === "stop") stopping.abort(new Error("stopped by the parent process"));
-});
+// Started by another process over a channel: when it is gone, nobody is left to say stop.
 process.on("disconnect", () => stopping.abort(new Error("the parent process is gone")));
 try {
   // What the environment has already wins.
@@ -35,6 +32,11 @@ process.exitCode = await run({
   stdout: process.stdout,
   stderr: process.stderr,
   stopping: stopping.signal,
+  parent: process.send && {
+    onMessage: (listener) => process.on("message", listener),
+    // That it is gone is told by its disconnecting.
+    send: (message) => process.send?.(message, () => {}),
+  },
   nodePath: process.execPath,
   script: fileURLToPath(import.meta.url),
 });

@@ -4,15 +4,20 @@ import { type AddressInfo, createServer } from "node:net";
 import pg from "pg";
 import { Agent, RetryAgent } from "undici";
 import { describe, expect, test } from "vitest";
-import { burst, made, successes, untilBackendsAreGone } from "./support/burst.ts";
-import { createTestDatabase, unusedDatabaseUrl } from "./support/database.ts";
-import { exchange } from "./support/exchange.ts";
-import { account, journalFindings } from "./support/journal.ts";
-import { openLoad, tally } from "./support/load.ts";
-import { lockUser, openIdle, patient, untilLockIsWaitedFor } from "./support/locked-user.ts";
-import { balancectl, type RunningServer, startServer } from "./support/program.ts";
-import { openSocket, parseAnswers, readToEnd } from "./support/raw.ts";
-import { startTcpProxy } from "./support/tcp-proxy.ts";
+import { createTestDatabase, unusedDatabaseUrl } from "./support/database/database.ts";
+import {
+  lockUser,
+  openIdle,
+  patient,
+  untilLockIsWaitedFor,
+} from "./support/database/locked-user.ts";
+import { startTcpProxy } from "./support/database/tcp-proxy.ts";
+import { burst, made, successes, untilBackendsAreGone } from "./support/http/burst.ts";
+import { exchange } from "./support/http/exchange.ts";
+import { openLoad, tally } from "./support/http/load.ts";
+import { openSocket, parseAnswers, readToEnd } from "./support/http/raw.ts";
+import { account, journalFindings } from "./support/oracle/journal.ts";
+import { balancectl, type RunningServer, startServer } from "./support/server/program.ts";
 
 const json = { "content-type": "application/json" };
 

@@ -7,8 +7,8 @@ import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { packageRoot } from "../src/package-root.ts";
 import { afterFile } from "./support/cleanup.ts";
-import { unusedDatabaseUrl } from "./support/database.ts";
-import { balancectl } from "./support/program.ts";
+import { unusedDatabaseUrl } from "./support/database/database.ts";
+import { balancectl } from "./support/server/program.ts";
 
 const run = promisify(execFile);
 const folder = await mkdtemp(join(tmpdir(), "balancectl-pack-"));

@@ -3,7 +3,7 @@
  * a terminal shows them. The only importer of chalk and ora.
  */
 import { Chalk, type ChalkInstance } from "chalk";
-import type { BalancectlError, ErrorCode } from "../errors.ts";
+import type { BalancectlError } from "../errors.ts";
 
 export interface Output {
   readonly json: boolean;
@@ -114,42 +114,6 @@ export function columnWidths(rows: readonly (readonly string[])[]): number[] {
     Math.max(...rows.map((row) => visibleLength(row[column] ?? ""))),
   );
 }
-
-export const exitCodeOf: Readonly<Record<ErrorCode, 1 | 2 | 3>> = {
-  INVALID_REQUEST: 2,
-  INVALID_JSON: 2,
-  CONFIG_INVALID: 2,
-  USER_NOT_FOUND: 3,
-  USER_EXISTS: 3,
-  INSUFFICIENT_FUNDS: 3,
-  BALANCE_LIMIT_EXCEEDED: 3,
-  PRECONDITION_FAILED: 3,
-  IDEMPOTENCY_KEY_REUSED: 3,
-  OPERATION_NOT_FOUND: 3,
-  TRANSFER_NOT_FOUND: 3,
-  HOLD_NOT_FOUND: 3,
-  HOLD_CLOSED: 3,
-  CAPTURE_EXCEEDS_HOLD: 3,
-  FORBIDDEN_HOST: 1,
-  FORBIDDEN_ORIGIN: 1,
-  ROUTE_NOT_FOUND: 1,
-  METHOD_NOT_ALLOWED: 1,
-  REQUEST_TIMEOUT: 1,
-  PAYLOAD_TOO_LARGE: 1,
-  UNSUPPORTED_MEDIA_TYPE: 1,
-  HEADERS_TOO_LARGE: 1,
-  IDEMPOTENCY_KEY_REQUIRED: 1,
-  OVERLOADED: 1,
-  DATABASE_UNAVAILABLE: 1,
-  OUTCOME_UNKNOWN: 1,
-  INTERNAL: 1,
-  EMBEDDED_UNAVAILABLE: 1,
-  SCHEMA_OUTDATED: 1,
-  SCHEMA_TOO_NEW: 1,
-  SCHEMA_FOREIGN: 1,
-  MIGRATION_FAILED: 1,
-  SERVER_FAILED: 1,
-};
 
 /** 1234567 as 1,234,567. */
 export function grouped(value: number): string {

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { BalancectlError } from "../errors.ts";
-import type { Process } from "./context.ts";
+import type { Invocation } from "./invocation.ts";
 
 export interface OwnServer {
   readonly url: string;
@@ -13,10 +13,13 @@ export interface OwnServer {
 }
 
 /** @throws BalancectlError SERVER_FAILED; the child has said why on stderr */
-export async function startOwnServer(process: Process, signal: AbortSignal): Promise<OwnServer> {
+export async function startOwnServer(
+  { nodePath, script, env }: Invocation,
+  signal: AbortSignal,
+): Promise<OwnServer> {
   const args = ["serve", "--json", "--host", "127.0.0.1", "--port", "0"];
-  const child = spawn(process.nodePath, [process.script, ...args], {
-    env: { LOG_LEVEL: "warn", ...process.env },
+  const child = spawn(nodePath, [script, ...args], {
+    env: { LOG_LEVEL: "warn", ...env },
     // A group of its own: Ctrl-C at the terminal is for us, who stop it when the report is made.
     // The channel tells it when we are gone without having said so.
     detached: true,

@@ -2,29 +2,22 @@
 import { type Argument, Command, CommanderError } from "commander";
 import { asBalancectlError, BalancectlError } from "../errors.ts";
 import { packageVersion } from "../package-root.ts";
-import { addLedgerCommands } from "./commands-ledger.ts";
-import { addServiceCommands } from "./commands-service.ts";
-import type { Context, Process } from "./context.ts";
+import type { AddCommand } from "./command.ts";
+import { commands } from "./commands/all.ts";
+import type { Context } from "./context.ts";
 import { watchDelivery } from "./delivery.ts";
-import { createOutput, exitCodeOf, type Output } from "./output.ts";
-
-/** Makes a command with the things that all have: --json, and examples at the end of its help. */
-export type AddCommand = (
-  parent: Command,
-  name: string,
-  description: string,
-  examples: readonly string[],
-  json?: string,
-) => Command;
+import { exitCodeOf } from "./exit-codes.ts";
+import type { Invocation } from "./invocation.ts";
+import { createOutput, type Output } from "./output.ts";
 
 /** Runs the command that argv names. @returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 refused */
-export async function run(asked: Process): Promise<number> {
+export async function run(asked: Invocation): Promise<number> {
   const delivery = watchDelivery(asked);
   // Without stdout there is nothing left to do but to close everything in order.
   const stopping = AbortSignal.any([asked.stopping, delivery.lost]);
-  const process = { ...asked, stopping };
-  const output = createOutput(process, process.argv.includes("--json"), stopping);
-  const exitCode = await runCommand(process, output);
+  const invocation = { ...asked, stopping };
+  const output = createOutput(invocation, invocation.argv.includes("--json"), stopping);
+  const exitCode = await runCommand(invocation, output);
   await delivery.settled(asked.stopping);
   const { aborted, reason } = delivery.lost;
   // A reader that has seen enough, like head, is no error; a verdict stays what it is.
@@ -35,31 +28,31 @@ export async function run(asked: Process): Promise<number> {
   return exitCode || 1;
 }
 
-async function runCommand(process: Process, output: Output): Promise<number> {
+async function runCommand(invocation: Invocation, output: Output): Promise<number> {
+  let exitCode = 0;
   const context: Context = {
-    ...process,
+    ...invocation,
     output,
+    setExitCode: (code) => {
+      exitCode = code;
+    },
     loadConfig: async (flags = {}) => {
       const { loadConfig } = await import("../config.ts");
       const given = Object.entries(flags).filter(([, value]) => value !== undefined);
-      return loadConfig({ ...process.env, ...Object.fromEntries(given) });
+      return loadConfig({ ...invocation.env, ...Object.fromEntries(given) });
     },
   };
-  let exitCode = 0;
-  const program = createProgram(process, output);
-  addServiceCommands(program, addCommand, context, (code) => {
-    exitCode = code;
-  });
-  addLedgerCommands(program, addCommand, context);
+  const program = createProgram(invocation, output);
+  for (const define of commands) define(program, addCommand, context);
   try {
-    await program.parseAsync(asFlags(process.argv), { from: "user" });
+    await program.parseAsync(asFlags(invocation.argv), { from: "user" });
     return exitCode;
   } catch (thrown) {
-    return explain(thrown, process, output);
+    return explain(thrown, invocation, output);
   }
 }
 
-function createProgram({ stdout, stderr }: Process, { json }: Output): Command {
+function createProgram({ stdout, stderr }: Invocation, { json }: Output): Command {
   return new Command("balancectl")
     .description("User balances on PostgreSQL that stay exact under any load.")
     .version(packageVersion(), "-V, --version")
@@ -120,7 +113,7 @@ Examples:
   $ balancectl serve                    serve the API on http://127.0.0.1:3000
   $ balancectl adjust 1 -2              take 2 from user 1`;
 
-function explain(thrown: unknown, { stopping, stderr, env }: Process, output: Output): number {
+function explain(thrown: unknown, { stopping, stderr, env }: Invocation, output: Output): number {
   if (thrown instanceof CommanderError) {
     if (thrown.exitCode === 0) return 0;
     if (output.json) {

@@ -1,7 +1,7 @@
 import { connectDatabase } from "../database/connection.ts";
 import { createLedger, type Ledger } from "../ledger/ledger.ts";
+import { openDatabase, prepareSchema } from "../service/open-database.ts";
 import type { Context } from "./context.ts";
-import { openDatabase, prepareSchema } from "./open-database.ts";
 
 /** Runs `work` with a ledger straight on the configured database, and closes everything after it. */
 export async function withLedger<T>(

@@ -3,13 +3,7 @@ import { BalancectlError } from "../errors.ts";
 import { parseExactJson } from "../ledger/exact-json.ts";
 import { metadata, parseIdempotencyKey, parseRequest, reference } from "../ledger/fields.ts";
 import type { WriteOptions } from "../ledger/request.ts";
-
-/** The flags that every command which changes a balance accepts, as commander gives them. */
-export interface WriteFlags {
-  readonly idempotencyKey?: string;
-  readonly reference?: string;
-  readonly metadata?: string;
-}
+import type { WriteFlags } from "./commands/write-flags.ts";
 
 const context = z.strictObject({ reference: reference.optional(), metadata: metadata.optional() });
 

@@ -15,6 +15,8 @@ import { errorBody, everywhere, statusOf } from "./answer.ts";
 export interface HttpServer {
   /** http://host:port as a client reaches it. */
   readonly url: string;
+  /** Called when it begins to stop, before connections are waited for: the moment to end what streams. */
+  onDrain(listener: () => void): void;
   /**
    * Stops accepting, answers what is in flight, closes. After `timeoutMs` what is still open is cut.
    * @returns whether everything was answered in time
@@ -31,6 +33,7 @@ export async function startHttpServer(
   { host, port }: { host: string; port: number },
 ): Promise<HttpServer> {
   let draining = false;
+  const drainListeners: (() => void)[] = [];
   const server = createServer(
     { ...expressClasses(app, () => draining), requireHostHeader: false },
     app,
@@ -54,8 +57,12 @@ export async function startHttpServer(
   const { address, port: actualPort } = server.address() as AddressInfo;
   return {
     url: httpUrl(address, actualPort),
+    onDrain: (listener) => {
+      drainListeners.push(listener);
+    },
     stop: (timeoutMs) => {
       draining = true;
+      for (const listener of drainListeners) listener();
       // Node counts who has not yet said a word as busy; there is nothing to answer.
       for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
       return stop(server, timeoutMs);

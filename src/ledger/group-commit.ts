@@ -40,12 +40,14 @@ import type { AppliedBatch } from "./apply-batch.ts";
 import { createLanes, type Lane } from "./lanes.ts";
 import { type LockWait, lockWaitOf } from "./lock-wait.ts";
 import { createLockedAccounts } from "./locked-accounts.ts";
+import { type LedgerObserver, type LedgerState, telling } from "./observer.ts";
 import type { Operation, Outcome } from "./operation.ts";
 import { takeBatch, type Waiting, weightOf } from "./take-batch.ts";
 
 export interface GroupCommit {
   /** @throws BalancectlError OVERLOADED, and whatever applying the batch throws */
   submit(operation: Operation): Promise<Outcome>;
+  state(): LedgerState;
   /** Resolves when nothing waits and nothing is in flight. */
   drained(): Promise<void>;
 }
@@ -62,13 +64,7 @@ export interface GroupCommitOptions {
     lane: number,
     lockWait: LockWait,
   ) => Promise<AppliedBatch>;
-  readonly observer?: LedgerObserver | undefined;
-}
-
-/** What metrics and logs hang on. Called synchronously: keep it short. */
-export interface LedgerObserver {
-  batchCommitted?(batch: { lane: number; operations: number; durationMs: number }): void;
-  batchFailed?(batch: { lane: number; operations: number; error: BalancectlError }): void;
+  readonly observers?: readonly LedgerObserver[] | undefined;
 }
 
 /**
@@ -78,7 +74,8 @@ export interface LedgerObserver {
 const flightsMax = 2;
 
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
-  const { batchSizeMax, waitingMax, lockTimeoutMs, apply, observer } = options;
+  const { batchSizeMax, waitingMax, lockTimeoutMs, apply } = options;
+  const tell = telling(options.observers ?? []);
   const lanes = createLanes(options.lanes);
   const lockedAccounts = createLockedAccounts();
   let arrivals = 0;
@@ -217,9 +214,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       if (outcome) one.resolve(outcome);
       else one.reject(new BalancectlError("OUTCOME_UNKNOWN"));
     });
-    const operations = batch.length - passedBy.length;
-    const durationMs = performance.now() - leftAt;
-    tell(() => observer?.batchCommitted?.({ lane: lane.index, operations, durationMs }));
+    tell.committed(lane.index, outcomes, performance.now() - leftAt);
     return passedBy.length === 0 ? passedBy : keepWaiting(lane, passedBy, locked, leftAt);
   }
 
@@ -274,9 +269,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   }
 
   function fail(lane: Lane, batch: Waiting[], error: unknown): [] {
-    if (error instanceof BalancectlError) {
-      tell(() => observer?.batchFailed?.({ lane: lane.index, operations: batch.length, error }));
-    }
+    tell.failed(lane.index, batch.length, error);
     return refuse(batch, error);
   }
 
@@ -297,8 +290,18 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     return lanes.all.some(({ flights, waiting }) => flights > 0 || waiting.length > 0);
   }
 
+  function state(): LedgerState {
+    const busyOnes = lanes.all.filter(({ flying, waiting }) => flying > 0 || waiting.length > 0);
+    const states = busyOnes.map(({ index, flying, waiting }) => {
+      return { lane: index, waiting: waiting.length, inFlight: flying };
+    });
+    const sum = (field: "waiting" | "inFlight") => states.reduce((all, one) => all + one[field], 0);
+    return { waiting: sum("waiting"), inFlight: sum("inFlight"), lanes: states };
+  }
+
   return {
     submit,
+    state,
     drained: () =>
       busy() ? new Promise((resolve) => idleListeners.push(resolve)) : Promise.resolve(),
   };
@@ -306,13 +309,4 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
 
 function operationsOf(batch: readonly Waiting[]): Operation[] {
   return batch.map(({ operation }) => operation);
-}
-
-/** An observer that fails must not stop a lane: its operations would never be answered. */
-function tell(observe: () => void): void {
-  try {
-    observe();
-  } catch {
-    // Nothing to tell it to.
-  }
 }

@@ -2,7 +2,8 @@
 import type { Config } from "../config.ts";
 import type { Database } from "../database/connection.ts";
 import { applyBatch } from "./apply-batch.ts";
-import { createGroupCommit, type LedgerObserver } from "./group-commit.ts";
+import { createGroupCommit } from "./group-commit.ts";
+import type { LedgerObserver, LedgerState } from "./observer.ts";
 import type { OpeningOperation, Operation, Outcome } from "./operation.ts";
 import { pruneKeys } from "./prune.ts";
 import { createReads, type Reads } from "./reads.ts";
@@ -20,6 +21,8 @@ export interface Ledger extends Reads {
     onProgress: (removed: number) => void,
     signal: AbortSignal,
   ): Promise<number>;
+  /** What waits and what is in flight. */
+  state(): LedgerState;
   /** Resolves when every change that was asked for has been answered. */
   drained(): Promise<void>;
 }
@@ -34,7 +37,7 @@ export interface LedgerOptions {
     Config,
     "lanes" | "batchSizeMax" | "waitingMax" | "lockTimeoutMs" | "idempotencyDays"
   >;
-  readonly observer?: LedgerObserver | undefined;
+  readonly observers?: readonly LedgerObserver[] | undefined;
   /** Stands in for the database's clock; for tests. */
   readonly now?: (() => Date) | undefined;
 }
@@ -44,7 +47,7 @@ export function createLedger(database: Database, options: LedgerOptions): Ledger
   const keyLifetimeSeconds = options.bounds.idempotencyDays * 86_400;
   const commit = createGroupCommit({
     ...options.bounds,
-    observer: options.observer,
+    observers: options.observers,
     apply: (operations, lane, lockWait) =>
       applyBatch(database.writer(lane), operations, { keyLifetimeSeconds, now: now(), lockWait }),
   });
@@ -67,6 +70,7 @@ export function createLedger(database: Database, options: LedgerOptions): Ledger
     openUser,
     pruneKeys: async (days, onProgress, signal) =>
       await pruneKeys(database.writer(0), days, onProgress, signal),
+    state: commit.state,
     drained: commit.drained,
   };
 }

@@ -1,6 +1,6 @@
 /** What the closed and the open loop have in common: they decide when requests leave, not which. */
 import type { Outcome, Shot } from "./answer.ts";
-import type { Lane } from "./lane.ts";
+import type { Connection } from "./connection.ts";
 import type { LatencyPercentiles } from "./latency.ts";
 
 /** One user of the run, as a target of requests. */
@@ -10,9 +10,9 @@ export interface Target {
   readonly shot: Shot;
 }
 
-/** What an arrival process is given; it decides when each request leaves, and over which lane. */
+/** What an arrival process is given; it decides when each request leaves, and over which connection. */
 export interface Firing {
-  readonly lanes: readonly Lane[];
+  readonly connections: readonly Connection[];
   readonly count: number;
   /** Where the next request goes. Called once a request, in the order in which they leave. */
   readonly next: () => Target;

@@ -1,16 +1,16 @@
 /**
- * The closed loop: each lane sends its next request when the one before is answered, so that
- * exactly as many requests are in flight as there are lanes. A server that slows down is asked
+ * The closed loop: each connection sends its next request when the one before is answered, so that
+ * exactly as many requests are in flight as there are connections. A server that slows down is asked
  * less; latencies from a closed loop say nothing about a steady stream of arrivals.
  */
 import type { Arrival } from "./arrival.ts";
-import type { Lane } from "./lane.ts";
+import type { Connection } from "./connection.ts";
 
-export const fireClosedLoop: Arrival = ({ lanes, count, next, signal, onDone }) =>
+export const fireClosedLoop: Arrival = ({ connections, count, next, signal, onDone }) =>
   new Promise((resolve) => {
     let sent = 0;
-    let busy = lanes.length;
-    const fire = (lane: Lane) => {
+    let busy = connections.length;
+    const fire = (connection: Connection) => {
       if (sent === count || signal.aborted) {
         busy--;
         if (busy === 0) resolve({ sent, lateness: null });
@@ -18,10 +18,10 @@ export const fireClosedLoop: Arrival = ({ lanes, count, next, signal, onDone }) 
       }
       sent++;
       const target = next();
-      lane.send(target.shot, (outcome, latencyMs) => {
+      connection.send(target.shot, (outcome, latencyMs) => {
         onDone(target, outcome, latencyMs);
-        fire(lane);
+        fire(connection);
       });
     };
-    for (const lane of lanes) fire(lane);
+    for (const connection of connections) fire(connection);
   });

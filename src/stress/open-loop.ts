@@ -4,19 +4,19 @@
  * of sending: otherwise a server that stalls holds back the very requests that would have shown it
  * (Gil Tene's "coordinated omission").
  *
- *     due -> (waiting for a free lane) -> in flight -> done
+ *     due -> (waiting for a free connection) -> in flight -> done
  *
  * Requests leave in the order of the schedule, so those that wait are a number and not a list, and
- * a run of any length takes constant memory. Lanes are used in turn: none is idle for longer than
+ * a run of any length takes constant memory. Connections are used in turn: none is idle for longer than
  * the others, and so for long enough that the server would close it.
  */
 import type { Arrival, Firing } from "./arrival.ts";
-import type { Lane } from "./lane.ts";
+import type { Connection } from "./connection.ts";
 import { createLatencyRecorder } from "./latency.ts";
 import type { Schedule } from "./schedule.ts";
 
 /**
- * After the last intended start, what still waits for a lane has `graceMs` to leave. What has not
+ * After the last intended start, what still waits for a connection has `graceMs` to leave. What has not
  * left then never does, and `sent` says so: a run ends even if the server has long been lost.
  */
 export function createOpenLoop(schedule: Schedule, graceMs: number): Arrival {
@@ -29,10 +29,10 @@ export function createOpenLoop(schedule: Schedule, graceMs: number): Arrival {
 function startOpenLoop(
   schedule: Schedule,
   graceMs: number,
-  { lanes, count, next, signal, onDone }: Firing,
+  { connections, count, next, signal, onDone }: Firing,
   resolve: (departures: Awaited<ReturnType<Arrival>>) => void,
 ): void {
-  const idle = createRing(lanes);
+  const idle = createRing(connections);
   const backlog = createBacklog(schedule);
   const delays = createLatencyRecorder();
   const endMs = schedule.durationSeconds * 1000 + graceMs;
@@ -43,22 +43,22 @@ function startOpenLoop(
   let lastStartMs = 0;
   let timer: NodeJS.Timeout | undefined;
 
-  const send = (lane: Lane, nowMs: number) => {
+  const send = (connection: Connection, nowMs: number) => {
     const dueMs = schedule.dueMs(sent);
     const target = next();
     sent++;
     inFlight++;
     lastStartMs = nowMs;
     delays.record(nowMs - dueMs);
-    lane.send(target.shot, (outcome) => {
+    connection.send(target.shot, (outcome) => {
       inFlight--;
       onDone(target, outcome, elapsedMs() - dueMs);
       if (idle.size() === 0) backlog.look(elapsedMs(), sent);
-      idle.put(lane);
+      idle.put(connection);
       pump();
     });
   };
-  /** Sends what is due over lanes that are free; runs at each intended start and each answer. */
+  /** Sends what is due over connections that are free; runs at each intended start and each answer. */
   const pump = () => {
     const isOver = signal.aborted || elapsedMs() > endMs;
     while (!isOver && sent < count && idle.size() > 0) {
@@ -90,13 +90,13 @@ function startOpenLoop(
   pump();
 }
 
-/** Counts the requests that are due and find no lane free. */
+/** Counts the requests that are due and find no connection free. */
 function createBacklog(schedule: Schedule) {
   let lateStarts = 0;
   let backlogMax = 0;
   let dueBefore = 0;
   return {
-    /** To be told while no lane is free, before one becomes so. */
+    /** To be told while no connection is free, before one becomes so. */
     look(elapsedMs: number, sent: number): void {
       const due = schedule.dueCount(elapsedMs);
       backlogMax = Math.max(backlogMax, due - sent);
@@ -108,21 +108,21 @@ function createBacklog(schedule: Schedule) {
 }
 
 /** First in, first out, in place: `shift` of a long array moves the whole of it. */
-function createRing(lanes: readonly Lane[]) {
-  const ring = [...lanes];
+function createRing(connections: readonly Connection[]) {
+  const ring = [...connections];
   let first = 0;
   let size = ring.length;
   return {
     size: () => size,
     /** Only when there is one. */
-    take(): Lane {
-      const lane = ring[first] as Lane;
+    take(): Connection {
+      const connection = ring[first] as Connection;
       first = (first + 1) % ring.length;
       size--;
-      return lane;
+      return connection;
     },
-    put(lane: Lane): void {
-      ring[(first + size) % ring.length] = lane;
+    put(connection: Connection): void {
+      ring[(first + size) % ring.length] = connection;
       size++;
     },
   };

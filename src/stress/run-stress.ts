@@ -12,8 +12,8 @@ import { buildShot } from "./answer.ts";
 import { type Api, createApi, pathPrefix } from "./api.ts";
 import type { Departures, Target } from "./arrival.ts";
 import { fireClosedLoop } from "./closed-loop.ts";
+import { type Connection, createConnection } from "./connection.ts";
 import { checkFileLimits } from "./file-limits.ts";
-import { createLane, type Lane } from "./lane.ts";
 import { createOpenLoop } from "./open-loop.ts";
 import { createProgress, type Progress, type StressObserver } from "./progress.ts";
 import { createSchedule, type Schedule } from "./schedule.ts";
@@ -119,13 +119,15 @@ async function openAndFire(plan: Plan, users: readonly Subject[], tally: Tally):
   const { url, requests, concurrency, amount, timeoutMs, signal, progress, schedule } = plan;
   const sockets = createSockets(url, timeoutMs);
   const nextKey = plan.keys ? createKeys() : undefined;
-  const lanes = Array.from({ length: concurrency }, () => createLane(url.origin, sockets, nextKey));
-  const stopWatching = watchInFlight(lanes, sockets, timeoutMs, signal);
+  const connections = Array.from({ length: concurrency }, () =>
+    createConnection(url.origin, sockets, nextKey),
+  );
+  const stopWatching = watchInFlight(connections, sockets, timeoutMs, signal);
   try {
     progress.begin("opening", concurrency);
     await openInWindow(concurrency, openingWindow, signal, async (index) => {
-      // What cannot be opened is tried once more by the lane's first request, and counted there.
-      await lanes[index]?.open().catch(() => undefined);
+      // What cannot be opened is tried once more by the connection's first request, and counted there.
+      await connections[index]?.open().catch(() => undefined);
       progress.step();
     });
     const prefix = pathPrefix(url);
@@ -135,7 +137,7 @@ async function openAndFire(plan: Plan, users: readonly Subject[], tally: Tally):
     progress.begin("firing", requests);
     const startedAt = performance.now();
     const departures = await arrival({
-      lanes,
+      connections,
       count: requests,
       next: () => targets[pick()] as Target,
       signal,
@@ -149,7 +151,7 @@ async function openAndFire(plan: Plan, users: readonly Subject[], tally: Tally):
   } finally {
     stopWatching();
     sockets.closeAll();
-    for (const lane of lanes) lane.close();
+    for (const connection of connections) connection.close();
   }
 }
 
@@ -162,18 +164,19 @@ function createKeys(): () => string {
 
 /** Gives up on requests that are overdue, and on all of them when the run is aborted. */
 function watchInFlight(
-  lanes: readonly Lane[],
+  connections: readonly Connection[],
   sockets: Sockets,
   timeoutMs: number,
   signal: AbortSignal,
 ): () => void {
   const sweep = () => {
     const before = performance.now() - timeoutMs;
-    for (const lane of lanes) lane.abandon(before, "timeout");
+    for (const connection of connections) connection.abandon(before, "timeout");
   };
   const interrupt = () => {
     sockets.closeAll();
-    for (const lane of lanes) lane.abandon(Number.POSITIVE_INFINITY, "interrupted");
+    for (const connection of connections)
+      connection.abandon(Number.POSITIVE_INFINITY, "interrupted");
   };
   // One timer for all instead of one a request; late by a tenth of the limit at the most.
   const timer = setInterval(sweep, Math.min(Math.max(timeoutMs / 10, 10), 1_000));

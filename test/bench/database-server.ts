@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import pg from "pg";
-import { openEmbeddedPostgres } from "../../src/database/embedded.ts";
+import { openEmbeddedPostgres } from "../../src/database/embedded/open.ts";
 
 export interface DatabaseServer {
   /** What it is and the settings that decide about its speed. */

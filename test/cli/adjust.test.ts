@@ -1,8 +1,8 @@
 /** `balancectl adjust` as a person types it: what it prints, its exit code, what is in the tables. */
 import { beforeAll, describe, expect, test } from "vitest";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { account, journalFindings, snapshot } from "../support/journal.ts";
-import { balancectl } from "../support/program.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { account, journalFindings, snapshot } from "../support/oracle/journal.ts";
+import { balancectl } from "../support/server/program.ts";
 
 let url: string;
 

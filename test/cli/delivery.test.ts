@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { script, startServer } from "../support/program.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { script, startServer } from "../support/server/program.ts";
 
 const databaseUrl = await createTestDatabase();
 /** More than a page, and several times what a pipe holds. Those beside user 1 lack their entries. */

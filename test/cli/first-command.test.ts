@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { afterFile } from "../support/cleanup.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { balancectl } from "../support/program.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { balancectl } from "../support/server/program.ts";
 
 const commands = [
   ["adjust", "1", "-2"],

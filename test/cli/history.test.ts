@@ -1,9 +1,9 @@
 import pg from "pg";
 import { describe, expect, test } from "vitest";
-import { openFunction, type Step, uuid } from "../support/apply-operations.ts";
-import { commandLine, connecting, failure, usageHint } from "../support/command-line.ts";
-import { createTestDatabase } from "../support/database.ts";
-import { tamper } from "../support/healthy-ledger.ts";
+import { openFunction, type Step, uuid } from "../support/database/apply-operations.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { tamper } from "../support/oracle/healthy-ledger.ts";
+import { commandLine, connecting, failure, usageHint } from "../support/server/command-line.ts";
 
 const databaseUrl = await createTestDatabase();
 const cli = commandLine(databaseUrl);

@@ -1,9 +1,9 @@
 /** balancectl hold, capture, void and holds. */
 import { expect, test } from "vitest";
-import { openFunction, uuid } from "../support/apply-operations.ts";
-import { commandLine, connecting, failure, usageHint } from "../support/command-line.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { openTables } from "../support/tables.ts";
+import { openFunction, uuid } from "../support/database/apply-operations.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { openTables } from "../support/database/tables.ts";
+import { commandLine, connecting, failure, usageHint } from "../support/server/command-line.ts";
 
 const databaseUrl = await createTestDatabase();
 const cli = commandLine(databaseUrl);

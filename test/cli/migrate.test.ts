@@ -3,9 +3,9 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { packageRoot } from "../../src/package-root.ts";
-import { createTestDatabase, psql, unusedDatabaseUrl } from "../support/database.ts";
-import { balancectl, script } from "../support/program.ts";
-import { hasTerminal, openTerminal } from "../support/terminal.ts";
+import { createTestDatabase, psql, unusedDatabaseUrl } from "../support/database/database.ts";
+import { balancectl, script } from "../support/server/program.ts";
+import { hasTerminal, openTerminal } from "../support/server/terminal.ts";
 
 const names = (await readdir(join(packageRoot, "migrations")))
   .filter((file) => file.endsWith(".up.sql"))

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { commandLine, connecting, usageHint } from "../support/command-line.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { commandLine, connecting, usageHint } from "../support/server/command-line.ts";
 
 const databaseUrl = await createTestDatabase();
 const cli = commandLine(databaseUrl);

@@ -10,16 +10,26 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
-import { burst, made, successes, untilBackendsAreGone } from "../support/burst.ts";
 import { afterFile } from "../support/cleanup.ts";
-import { commandLine, usageHint } from "../support/command-line.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { exchange } from "../support/exchange.ts";
-import { account, journalFindings } from "../support/journal.ts";
-import { hitAtOnce, openLoad, tally } from "../support/load.ts";
-import { lockUser, openIdle, patient, untilLockIsWaitedFor } from "../support/locked-user.ts";
-import { type Environment, type RunningServer, script, startServer } from "../support/program.ts";
-import { openSocket } from "../support/raw.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import {
+  lockUser,
+  openIdle,
+  patient,
+  untilLockIsWaitedFor,
+} from "../support/database/locked-user.ts";
+import { burst, made, successes, untilBackendsAreGone } from "../support/http/burst.ts";
+import { exchange } from "../support/http/exchange.ts";
+import { hitAtOnce, openLoad, tally } from "../support/http/load.ts";
+import { openSocket } from "../support/http/raw.ts";
+import { account, journalFindings } from "../support/oracle/journal.ts";
+import { commandLine, usageHint } from "../support/server/command-line.ts";
+import {
+  type Environment,
+  type RunningServer,
+  script,
+  startServer,
+} from "../support/server/program.ts";
 
 interface Workers {
   readonly url: string;
@@ -185,6 +195,29 @@ describe("stop", () => {
     expect([more, server.stderr()]).toEqual(["", ""]);
     expect(await account(databaseUrl)).toEqual({ balance: 9_996, entries: 3 });
     expect(await journalFindings(databaseUrl)).toEqual([]);
+  });
+
+  test("says what all of them are at", async () => {
+    const databaseUrl = await createTestDatabase();
+    const { url, server } = await startTwo(databaseUrl, { ...patient, LOG_LEVEL: "info" });
+    const load = openLoad([url], 2);
+    await load.open();
+    const lock = await lockUser(databaseUrl, 1);
+    const answers = [0, 1].map((n) => load.send({ userId: 1, amount: -2 }, n));
+    await untilLockIsWaitedFor(databaseUrl, 2);
+    const exit = server.stop();
+    await expect.poll(server.stderr).toContain('"msg":"stopping"');
+    await lock.release();
+    expect(tally(await Promise.all(answers))).toEqual({ "200": 2 });
+    expect(await exit).toBe(0);
+    await load.close();
+    const line = server
+      .stderr()
+      .split("\n")
+      .find((one) => one.includes('"msg":"stopping"'));
+    const { processes, waiting, inFlight } = JSON.parse(line as string);
+    // Each in a process of its own, in flight or back among those that wait for who is locked.
+    expect({ processes, operations: waiting + inFlight }).toEqual({ processes: 2, operations: 2 });
   });
 
   test("with no time to drain, a worker ends by itself as one server does", async () => {

@@ -2,12 +2,12 @@
 import { describe, expect, test } from "vitest";
 import type { StressReport } from "../../src/stress/stress-report.ts";
 import { countPicks } from "../../src/stress/user-picks.ts";
-import { startServer as startUntrustworthy } from "../stress/untrustworthy-server.ts";
 import { afterFile } from "../support/cleanup.ts";
-import { commandLine, failure, usageHint } from "../support/command-line.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { account, journalFindings } from "../support/journal.ts";
-import { balancectl, startServer } from "../support/program.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { account, journalFindings } from "../support/oracle/journal.ts";
+import { commandLine, failure, usageHint } from "../support/server/command-line.ts";
+import { balancectl, startServer } from "../support/server/program.ts";
+import { startServer as startUntrustworthy } from "../support/server/untrustworthy-server.ts";
 
 const databaseUrl = await createTestDatabase();
 const server = await startServer({ DATABASE_URL: databaseUrl });

@@ -2,9 +2,9 @@
 import pg from "pg";
 import { describe, expect, test } from "vitest";
 import { afterFile } from "../support/cleanup.ts";
-import { createTestDatabase } from "../support/database.ts";
-import { script } from "../support/program.ts";
-import { hasTerminal, openTerminal } from "../support/terminal.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { script } from "../support/server/program.ts";
+import { hasTerminal, openTerminal } from "../support/server/terminal.ts";
 
 const databaseUrl = await createTestDatabase();
 

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { openFunction } from "../support/apply-operations.ts";
-import { commandLine, connecting, failure, usageHint } from "../support/command-line.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { journalFindings } from "../support/journal.ts";
-import { openTables } from "../support/tables.ts";
+import { openFunction } from "../support/database/apply-operations.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { openTables } from "../support/database/tables.ts";
+import { journalFindings } from "../support/oracle/journal.ts";
+import { commandLine, connecting, failure, usageHint } from "../support/server/command-line.ts";
 
 const databaseUrl = await createTestDatabase();
 const cli = commandLine(databaseUrl);

@@ -8,8 +8,8 @@ import { describe, expect, test } from "vitest";
 import { createOutput } from "../../src/cli/output.ts";
 import { packageRoot } from "../../src/package-root.ts";
 import { afterFile } from "../support/cleanup.ts";
-import { createTestDatabase } from "../support/database.ts";
-import { balancectl, script, startServer } from "../support/program.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { balancectl, script, startServer } from "../support/server/program.ts";
 
 const usage = "(balancectl --help shows all commands, balancectl <command> --help one)\n";
 const nowhere = { DATABASE_URL: "postgres://nobody@127.0.0.1:1/nowhere" };
@@ -37,6 +37,16 @@ await Promise.all(
     }
   }),
 );
+
+test("worker is not for people: no help shows it, and by itself it does nothing", async () => {
+  expect(commandsIn(rootHelp)).not.toContain("worker");
+  const { code, stdout, stderr } = await balancectl(["worker"]);
+  expect([code, stdout, stderr]).toEqual([
+    2,
+    "",
+    "balancectl: worker is what `balancectl serve --workers` starts; by itself it has nothing to do\n",
+  ]);
+});
 
 describe("help", () => {
   test("names every command", () => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { openFunction } from "../support/apply-operations.ts";
-import { commandLine, connecting, failure, usageHint } from "../support/command-line.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { openTables } from "../support/tables.ts";
+import { openFunction } from "../support/database/apply-operations.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { openTables } from "../support/database/tables.ts";
+import { commandLine, connecting, failure, usageHint } from "../support/server/command-line.ts";
 
 /** One test writes and the others read, so each kind has a database. */
 const [listUrl, createUrl] = [await createTestDatabase(), await createTestDatabase()];

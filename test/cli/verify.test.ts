@@ -1,7 +1,12 @@
 import { expect, test } from "vitest";
-import { commandLine, connecting, failure } from "../support/command-line.ts";
-import { psql } from "../support/database.ts";
-import { cloneDatabase, createHealthyLedger, healthy, tamper } from "../support/healthy-ledger.ts";
+import { psql } from "../support/database/database.ts";
+import {
+  cloneDatabase,
+  createHealthyLedger,
+  healthy,
+  tamper,
+} from "../support/oracle/healthy-ledger.ts";
+import { commandLine, connecting, failure } from "../support/server/command-line.ts";
 
 const healthyUrl = await createHealthyLedger();
 const url = await cloneDatabase(healthyUrl);

@@ -11,10 +11,10 @@ import { createLedger } from "../../src/ledger/ledger.ts";
 import { adjustment } from "../../src/ledger/request.ts";
 import { verify } from "../../src/ledger/verify.ts";
 import { afterFile } from "../support/cleanup.ts";
-import { commandLine } from "../support/command-line.ts";
-import { createTestDatabase, psql, testBounds } from "../support/database.ts";
+import { createTestDatabase, psql, testBounds } from "../support/database/database.ts";
 import { dropDatabase } from "../support/global-setup.ts";
-import { balancectl } from "../support/program.ts";
+import { commandLine } from "../support/server/command-line.ts";
+import { balancectl } from "../support/server/program.ts";
 
 describe("is read", () => {
   const plain = { host: "h", port: 5432, user: undefined, password: undefined, database: "d" };

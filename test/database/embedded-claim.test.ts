@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { describe, expect, test, vi } from "vitest";
-import { openEmbeddedPostgres } from "../../src/database/embedded.ts";
-import { claimCluster } from "../../src/database/embedded-claim.ts";
-import { preparePlace } from "../../src/database/embedded-user.ts";
+import { claimCluster } from "../../src/database/embedded/claim.ts";
+import { openEmbeddedPostgres } from "../../src/database/embedded/open.ts";
+import { preparePlace } from "../../src/database/embedded/place.ts";
 import { packageRoot } from "../../src/package-root.ts";
 import { afterFile } from "../support/cleanup.ts";
 

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { openEmbeddedPostgres } from "../../src/database/embedded.ts";
+import { openEmbeddedPostgres } from "../../src/database/embedded/open.ts";
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 

@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { type EmbeddedPostgres, openEmbeddedPostgres } from "../../src/database/embedded.ts";
+import { type EmbeddedPostgres, openEmbeddedPostgres } from "../../src/database/embedded/open.ts";
 
 // Creating a cluster takes 0.7 s on an idle machine, and much longer on a busy one.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });

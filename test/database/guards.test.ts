@@ -1,8 +1,8 @@
 /** What the database refuses to anybody, the owner in psql included, by SQLSTATE and constraint. */
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { createTestDatabase } from "../support/database.ts";
-import { journalFindings, snapshot } from "../support/journal.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { journalFindings, snapshot } from "../support/oracle/journal.ts";
 
 let url: string;
 let client: pg.Client;

@@ -6,9 +6,9 @@ import { describe, expect, inject, test } from "vitest";
 import { migrateDown, migrateUp, schemaStatus } from "../../src/database/migrator.ts";
 import { BalancectlError } from "../../src/errors.ts";
 import { afterFile } from "../support/cleanup.ts";
-import { commandLine } from "../support/command-line.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { balancectl, startServer } from "../support/program.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { commandLine } from "../support/server/command-line.ts";
+import { balancectl, startServer } from "../support/server/program.ts";
 
 /** The two advisory locks of a schema, as another program's session could take them. */
 const [migrations = "", servers = ""] = [0x62616c63746c, 0x62616c637376].map(

@@ -6,10 +6,10 @@ import { describe, expect, inject, test } from "vitest";
 import { migrateDown } from "../../src/database/migrator.ts";
 import { packageRoot } from "../../src/package-root.ts";
 import { afterFile } from "../support/cleanup.ts";
-import { createTestDatabase, psql, unusedDatabaseUrl } from "../support/database.ts";
-import { account, journalFindings } from "../support/journal.ts";
-import { balancectl, type Where } from "../support/program.ts";
-import { copyProgram } from "../support/program-copy.ts";
+import { createTestDatabase, psql, unusedDatabaseUrl } from "../support/database/database.ts";
+import { account, journalFindings } from "../support/oracle/journal.ts";
+import { balancectl, type Where } from "../support/server/program.ts";
+import { copyProgram } from "../support/server/program-copy.ts";
 
 /** In the order of their numbers. */
 const names = (await readdir(join(packageRoot, "migrations")))

@@ -6,11 +6,11 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { openEmbeddedPostgres } from "../../src/database/embedded.ts";
+import { openEmbeddedPostgres } from "../../src/database/embedded/open.ts";
 import { migrateUp } from "../../src/database/migrator.ts";
 import { afterFile } from "../support/cleanup.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { balancectl } from "../support/program.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { balancectl } from "../support/server/program.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 

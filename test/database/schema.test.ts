@@ -1,9 +1,9 @@
 /** BALANCECTL_SCHEMA: ledgers beside each other, and beside another program, in one database. */
 import { expect, test } from "vitest";
 import { afterFile } from "../support/cleanup.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { exchange } from "../support/exchange.ts";
-import { balancectl, startServer } from "../support/program.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { exchange } from "../support/http/exchange.ts";
+import { balancectl, startServer } from "../support/server/program.ts";
 
 const put = (url: string, amount: number) =>
   exchange<{ balance: number }>(url, {

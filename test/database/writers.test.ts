@@ -3,9 +3,9 @@ import { beforeEach, expect, test } from "vitest";
 import { connectDatabase } from "../../src/database/connection.ts";
 import type { Writer } from "../../src/database/writers.ts";
 import { afterFile } from "../support/cleanup.ts";
-import { createTestDatabase, psql, testBounds } from "../support/database.ts";
-import { lockUser, untilLockIsWaitedFor } from "../support/locked-user.ts";
-import { startTcpProxy } from "../support/tcp-proxy.ts";
+import { createTestDatabase, psql, testBounds } from "../support/database/database.ts";
+import { lockUser, untilLockIsWaitedFor } from "../support/database/locked-user.ts";
+import { startTcpProxy } from "../support/database/tcp-proxy.ts";
 
 const databaseUrl = await createTestDatabase();
 await psql(

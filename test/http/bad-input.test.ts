@@ -4,9 +4,8 @@ import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { AnswerCode } from "../../src/errors.ts";
 import { statusOf } from "../../src/http/answer.ts";
-import { createTestDatabase } from "../support/database.ts";
-import { type Exchange, exchange } from "../support/exchange.ts";
-import { type RunningServer, startServer } from "../support/program.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { type Exchange, exchange } from "../support/http/exchange.ts";
 import {
   head,
   openSocket,
@@ -14,7 +13,8 @@ import {
   type RawAnswer,
   readToEnd,
   sendRaw,
-} from "../support/raw.ts";
+} from "../support/http/raw.ts";
+import { type RunningServer, startServer } from "../support/server/program.ts";
 
 let server: RunningServer;
 let database: pg.Client;

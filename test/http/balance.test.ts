@@ -1,10 +1,10 @@
 /** GET /api/users/:userId and PUT /api/users/:userId/balance, to the letter. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { type Exchange, exchange } from "../support/exchange.ts";
-import { account, journalFindings, snapshot } from "../support/journal.ts";
-import { type RunningServer, startServer } from "../support/program.ts";
-import { sendRaw } from "../support/raw.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { type Exchange, exchange } from "../support/http/exchange.ts";
+import { sendRaw } from "../support/http/raw.ts";
+import { account, journalFindings, snapshot } from "../support/oracle/journal.ts";
+import { type RunningServer, startServer } from "../support/server/program.ts";
 
 const url = await createTestDatabase();
 const server: RunningServer = await startServer({ DATABASE_URL: url });

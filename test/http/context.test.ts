@@ -1,12 +1,12 @@
 /** What entries carry, reference and metadata, and the balance at a moment (`?at=`). */
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Answer } from "../support/api.ts";
-import { createApiClient, type Entry, expectError } from "../support/api-client.ts";
-import { openFunction } from "../support/apply-operations.ts";
-import { createTestDatabase } from "../support/database.ts";
-import { exchange } from "../support/exchange.ts";
-import { serveInProcess } from "../support/in-process.ts";
-import { openTables } from "../support/tables.ts";
+import { openFunction } from "../support/database/apply-operations.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { openTables } from "../support/database/tables.ts";
+import type { Answer } from "../support/http/api.ts";
+import { createApiClient, type Entry, expectError } from "../support/http/api-client.ts";
+import { exchange } from "../support/http/exchange.ts";
+import { serveInProcess } from "../support/server/in-process.ts";
 
 const databaseUrl = await createTestDatabase();
 const tables = await openTables(databaseUrl);

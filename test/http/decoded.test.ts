@@ -3,10 +3,10 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { encodeCursor } from "../../src/http/cursor.ts";
-import { createApiClient, expectError, unknownUuid } from "../support/api-client.ts";
-import { createTestDatabase } from "../support/database.ts";
-import { serveInProcess } from "../support/in-process.ts";
-import { sendRaw } from "../support/raw.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { createApiClient, expectError, unknownUuid } from "../support/http/api-client.ts";
+import { sendRaw } from "../support/http/raw.ts";
+import { serveInProcess } from "../support/server/in-process.ts";
 
 const server = await serveInProcess(await createTestDatabase());
 const api = createApiClient(server.url);

@@ -2,9 +2,9 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { adjustment } from "../../src/ledger/request.ts";
 import { createClock } from "../support/clock.ts";
-import { createTestDatabase } from "../support/database.ts";
-import { exchange } from "../support/exchange.ts";
-import { serveInProcess } from "../support/in-process.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { exchange } from "../support/http/exchange.ts";
+import { serveInProcess } from "../support/server/in-process.ts";
 
 interface Entry {
   version: number;

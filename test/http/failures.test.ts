@@ -3,13 +3,13 @@ import { expect, test } from "vitest";
 import { createApp } from "../../src/http/app.ts";
 import { startHttpServer } from "../../src/http/server.ts";
 import { createLogger } from "../../src/log.ts";
-import { createApiClient, expectError } from "../support/api-client.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { createClock } from "../support/clock.ts";
-import { createTestDatabase, openTestLedger } from "../support/database.ts";
-import { appOptions, serveInProcess } from "../support/in-process.ts";
-import { lockUser, untilLockIsWaitedFor } from "../support/locked-user.ts";
-import { startTcpProxy } from "../support/tcp-proxy.ts";
+import { createTestDatabase, openTestLedger } from "../support/database/database.ts";
+import { lockUser, untilLockIsWaitedFor } from "../support/database/locked-user.ts";
+import { startTcpProxy } from "../support/database/tcp-proxy.ts";
+import { createApiClient, expectError } from "../support/http/api-client.ts";
+import { appOptions, serveInProcess } from "../support/server/in-process.ts";
 
 test("a fault in the middle of a write is not known to have changed nothing, so nobody repeats it", async () => {
   const { ledger } = openTestLedger(await createTestDatabase());

@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { packageRoot } from "../../src/package-root.ts";
 import { afterFile } from "../support/cleanup.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { exchange } from "../support/exchange.ts";
-import { balancectl, type RunningServer, startServer } from "../support/program.ts";
-import { openSocket, parseAnswers, readToEnd } from "../support/raw.ts";
-import { revertByHand } from "../support/revert.ts";
-import { startTcpProxy } from "../support/tcp-proxy.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { revertByHand } from "../support/database/revert.ts";
+import { startTcpProxy } from "../support/database/tcp-proxy.ts";
+import { exchange } from "../support/http/exchange.ts";
+import { openSocket, parseAnswers, readToEnd } from "../support/http/raw.ts";
+import { balancectl, type RunningServer, startServer } from "../support/server/program.ts";
 
 function ready({ url }: RunningServer) {
   return exchange(url, { path: "/readyz" });

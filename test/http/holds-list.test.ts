@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto";
 import { beforeEach, expect, test } from "vitest";
 import { encodeCursor } from "../../src/http/cursor.ts";
-import { createApiClient, expectError, unknownUuid } from "../support/api-client.ts";
-import { createTestDatabase } from "../support/database.ts";
-import { serveInProcess } from "../support/in-process.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { createApiClient, expectError, unknownUuid } from "../support/http/api-client.ts";
+import { serveInProcess } from "../support/server/in-process.ts";
 
 const server = await serveInProcess(await createTestDatabase());
 const api = createApiClient(server.url);

@@ -1,12 +1,12 @@
 /** Idempotency-Key: a request that is sent again changes nothing and gets its first answer. */
 import pg from "pg";
 import { beforeEach, describe, expect, test } from "vitest";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { exchange } from "../support/exchange.ts";
-import { account, journalFindings, snapshot } from "../support/journal.ts";
-import { hitAtOnce, type LoadAnswer, tally } from "../support/load.ts";
-import { balancectl, type RunningServer, startServer } from "../support/program.ts";
-import { sendRaw } from "../support/raw.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { exchange } from "../support/http/exchange.ts";
+import { hitAtOnce, type LoadAnswer, tally } from "../support/http/load.ts";
+import { sendRaw } from "../support/http/raw.ts";
+import { account, journalFindings, snapshot } from "../support/oracle/journal.ts";
+import { balancectl, type RunningServer, startServer } from "../support/server/program.ts";
 
 const url = await createTestDatabase();
 const env = { DATABASE_URL: url, BALANCECTL_LOCK_TIMEOUT_MS: "200", LOG_LEVEL: "fatal" };

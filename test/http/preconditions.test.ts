@@ -1,10 +1,10 @@
 /** If-Match and minBalance: on every write, and refused before anything is done. */
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Answer } from "../support/api.ts";
-import { createApiClient, expectError } from "../support/api-client.ts";
-import { createTestDatabase } from "../support/database.ts";
-import { serveInProcess } from "../support/in-process.ts";
-import { openTables } from "../support/tables.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { openTables } from "../support/database/tables.ts";
+import type { Answer } from "../support/http/api.ts";
+import { createApiClient, expectError } from "../support/http/api-client.ts";
+import { serveInProcess } from "../support/server/in-process.ts";
 
 const databaseUrl = await createTestDatabase();
 const tables = await openTables(databaseUrl);

@@ -1,6 +1,6 @@
 /** One code, one status; one code, one exit code. A client may rely on either. */
 import { expect, test } from "vitest";
-import { exitCodeOf } from "../../src/cli/output.ts";
+import { exitCodeOf } from "../../src/cli/exit-codes.ts";
 import {
   type AnswerCode,
   answerMessages,

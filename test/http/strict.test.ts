@@ -1,14 +1,14 @@
 /** What says two things, or asks for what is not done here, changes nothing and is told so. */
 import { once } from "node:events";
 import { describe, expect, test } from "vitest";
-import { createApiClient, expectError } from "../support/api-client.ts";
-import { commandLine } from "../support/command-line.ts";
-import { createTestDatabase } from "../support/database.ts";
-import { type Exchange, exchange } from "../support/exchange.ts";
-import { serveInProcess } from "../support/in-process.ts";
-import { balancectl, startServer } from "../support/program.ts";
-import { head, openSocket, parseAnswers, sendRaw } from "../support/raw.ts";
-import { openTables } from "../support/tables.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { openTables } from "../support/database/tables.ts";
+import { createApiClient, expectError } from "../support/http/api-client.ts";
+import { type Exchange, exchange } from "../support/http/exchange.ts";
+import { head, openSocket, parseAnswers, sendRaw } from "../support/http/raw.ts";
+import { commandLine } from "../support/server/command-line.ts";
+import { serveInProcess } from "../support/server/in-process.ts";
+import { balancectl, startServer } from "../support/server/program.ts";
 
 const databaseUrl = await createTestDatabase();
 const tables = await openTables(databaseUrl);

@@ -1,10 +1,15 @@
 /** Transfers over HTTP: both sides or none, one at a time and up to 500 together. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { createApiClient, expectError, unknownUuid, uuidV7Shape } from "../support/api-client.ts";
-import { createTestDatabase } from "../support/database.ts";
-import { serveInProcess } from "../support/in-process.ts";
-import { journalFindings } from "../support/journal.ts";
-import { openTables } from "../support/tables.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { openTables } from "../support/database/tables.ts";
+import {
+  createApiClient,
+  expectError,
+  unknownUuid,
+  uuidV7Shape,
+} from "../support/http/api-client.ts";
+import { journalFindings } from "../support/oracle/journal.ts";
+import { serveInProcess } from "../support/server/in-process.ts";
 
 const databaseUrl = await createTestDatabase();
 const tables = await openTables(databaseUrl);

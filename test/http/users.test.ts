@@ -1,9 +1,9 @@
 /** Opening, showing and listing users. */
 import { beforeAll, describe, expect, test } from "vitest";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { exchange } from "../support/exchange.ts";
-import { account, journalFindings, snapshot } from "../support/journal.ts";
-import { type RunningServer, startServer } from "../support/program.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { exchange } from "../support/http/exchange.ts";
+import { account, journalFindings, snapshot } from "../support/oracle/journal.ts";
+import { type RunningServer, startServer } from "../support/server/program.ts";
 
 interface User {
   id: number;

@@ -1,10 +1,10 @@
 /** Idempotency keys inside the database function: what is kept, for whom, and for how long. */
 import pg from "pg";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { openFunction, type Step, uuid } from "../support/apply-operations.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { journalFindings } from "../support/journal.ts";
-import { openTables } from "../support/tables.ts";
+import { openFunction, type Step, uuid } from "../support/database/apply-operations.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { openTables } from "../support/database/tables.ts";
+import { journalFindings } from "../support/oracle/journal.ts";
 
 const databaseUrl = await createTestDatabase();
 const { fingerprint } = await openTables(databaseUrl);

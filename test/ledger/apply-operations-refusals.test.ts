@@ -1,8 +1,8 @@
 /** Every reason that the database function gives, and which one goes first. */
 import { expect, test } from "vitest";
-import { openFunction, type Step, uuid } from "../support/apply-operations.ts";
-import { createTestDatabase } from "../support/database.ts";
-import { openTables } from "../support/tables.ts";
+import { openFunction, type Step, uuid } from "../support/database/apply-operations.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { openTables } from "../support/database/tables.ts";
 
 const databaseUrl = await createTestDatabase();
 const { fingerprint } = await openTables(databaseUrl);

@@ -4,10 +4,10 @@ import { describe, expect, test } from "vitest";
 import type { Ledger } from "../../src/ledger/ledger.ts";
 import type { Operation, Outcome } from "../../src/ledger/operation.ts";
 import { adjustment } from "../../src/ledger/request.ts";
-import { createTestDatabase, openTestLedger, psql } from "../support/database.ts";
-import { account, journalFindings, snapshot } from "../support/journal.ts";
-import { hitAtOnce, tally } from "../support/load.ts";
-import { startServer } from "../support/program.ts";
+import { createTestDatabase, openTestLedger, psql } from "../support/database/database.ts";
+import { hitAtOnce, tally } from "../support/http/load.ts";
+import { account, journalFindings, snapshot } from "../support/oracle/journal.ts";
+import { startServer } from "../support/server/program.ts";
 
 /** Asks for everything before the first answer can come. */
 function applyAll(ledger: Ledger, operations: readonly Operation[]): Promise<Outcome[]> {
@@ -81,7 +81,7 @@ describe("one user, 10000, hit by withdrawals at once", () => {
     const batches: number[] = [];
     const { ledger } = openTestLedger(url, {
       batchSizeMax: 1,
-      observer: { batchCommitted: ({ operations }) => batches.push(operations) },
+      observers: [{ batchCommitted: ({ operations }) => batches.push(operations) }],
     });
     const outcomes = await applyAll(
       ledger,

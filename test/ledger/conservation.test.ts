@@ -1,13 +1,13 @@
 /** Under fire, through two server processes: money moves, and none is made or lost. */
 import { afterAll, describe, expect, test } from "vitest";
 import { verify } from "../../src/ledger/verify.ts";
-import { type ApiCall, type ApiReply, count, openApiLoad } from "../support/api-load.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { runHotPair } from "../support/hot-pair.ts";
-import { journalFindings } from "../support/journal.ts";
-import { moneyOf } from "../support/money.ts";
-import { type RunningServer, startServer } from "../support/program.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { type ApiCall, type ApiReply, count, openApiLoad } from "../support/http/api-load.ts";
+import { runHotPair } from "../support/http/hot-pair.ts";
+import { journalFindings } from "../support/oracle/journal.ts";
+import { moneyOf } from "../support/oracle/money.ts";
 import { createRandom } from "../support/random.ts";
+import { type RunningServer, startServer } from "../support/server/program.ts";
 
 interface Pair {
   readonly databaseUrl: string;

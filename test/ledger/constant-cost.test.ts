@@ -4,8 +4,8 @@
  * statistics come a minute later, if at all.
  */
 import { expect, test } from "vitest";
-import { openFunction, type Step, uuid } from "../support/apply-operations.ts";
-import { createTestDatabase } from "../support/database.ts";
+import { openFunction, type Step, uuid } from "../support/database/apply-operations.ts";
+import { createTestDatabase } from "../support/database/database.ts";
 
 const databaseUrl = await createTestDatabase();
 const other = await openFunction(databaseUrl);

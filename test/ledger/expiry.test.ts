@@ -5,10 +5,10 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { hold as holdOf } from "../../src/ledger/request.ts";
 import { verify } from "../../src/ledger/verify.ts";
-import { send } from "../support/api.ts";
 import { createClock } from "../support/clock.ts";
-import { createTestDatabase, openTestLedger, psql } from "../support/database.ts";
-import { serveInProcess } from "../support/in-process.ts";
+import { createTestDatabase, openTestLedger, psql } from "../support/database/database.ts";
+import { send } from "../support/http/api.ts";
+import { serveInProcess } from "../support/server/in-process.ts";
 
 const databaseUrl = await createTestDatabase();
 const clock = createClock();
@@ -345,7 +345,7 @@ test("a page of users with holds that are due gives them back together, and is r
   const batches: number[] = [];
   const { ledger } = openTestLedger(url, {
     now: () => now,
-    observer: { batchCommitted: ({ operations }) => batches.push(operations) },
+    observers: [{ batchCommitted: ({ operations }) => batches.push(operations) }],
   });
   const ids = Array.from({ length: 400 }, (_, n) => n + 2);
   await Promise.all(ids.map((id) => ledger.openUser({ id, balance: 100 })));

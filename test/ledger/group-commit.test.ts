@@ -8,6 +8,7 @@ import {
   driven,
   keyed,
   outcome,
+  refusedOutcome,
   states,
   turn,
   watched,
@@ -433,7 +434,7 @@ describe("failures", () => {
     };
     const { submit, batch, drained } = driven({
       batchSizeMax: 1,
-      observer: { batchCommitted: broken, batchFailed: broken },
+      observers: [{ batchCommitted: broken, batchFailed: broken }],
     });
     const answers = [submit(change(1, 1)), submit(change(1, 2)), submit(change(1, 3))];
     (await batch()).commit();
@@ -444,16 +445,22 @@ describe("failures", () => {
   });
 });
 
-describe("the observer", () => {
-  test("hears of each batch, committed or failed", async () => {
+describe("observers", () => {
+  test("hear of each batch, committed or failed, also behind one that fails", async () => {
     const heard: unknown[] = [];
+    const broken = () => {
+      throw new Error("metrics are broken");
+    };
     const { submit, batch, drained } = driven({
       lanes: 2,
-      observer: {
-        batchCommitted: ({ lane, operations, durationMs }) =>
-          heard.push({ lane, operations, timed: durationMs >= 0 }),
-        batchFailed: ({ lane, operations, error }) => heard.push({ lane, operations, error }),
-      },
+      observers: [
+        { batchCommitted: broken, batchFailed: broken },
+        {
+          batchCommitted: ({ lane, operations, durationMs }) =>
+            heard.push({ lane, operations, timed: durationMs >= 0 }),
+          batchFailed: ({ lane, operations, error }) => heard.push({ lane, operations, error }),
+        },
+      ],
     });
     const error = databaseError("57P01");
     const made = [submit(change(1, 1)), submit(change(3, 1))];
@@ -468,6 +475,46 @@ describe("the observer", () => {
       { lane: 0, operations: 1, error },
     ]);
   });
+
+  test("hear how many were refused, and why, and how many were replays", async () => {
+    const heard: unknown[] = [];
+    const { submit, batch } = driven({
+      observers: [
+        {
+          batchCommitted: ({ operations, replays, refusals }) =>
+            heard.push({ operations, replays, refusals: Object.fromEntries(refusals) }),
+        },
+      ],
+    });
+    const answers = [1, 2, 3, 4, 5].map((n) => submit(change(n, 1)));
+    (await batch()).answer([
+      outcome(change(1, 1)),
+      refusedOutcome("INSUFFICIENT_FUNDS"),
+      refusedOutcome("INSUFFICIENT_FUNDS"),
+      refusedOutcome("USER_NOT_FOUND"),
+      { ...refusedOutcome("INSUFFICIENT_FUNDS"), replayed: true },
+    ]);
+    await Promise.all(answers);
+    const refusals = { INSUFFICIENT_FUNDS: 2, USER_NOT_FOUND: 1 };
+    expect(heard).toEqual([{ operations: 5, replays: 1, refusals }]);
+  });
+});
+
+test("the state says what waits and what flies, by lane", async () => {
+  const { submit, batch, state, drained } = driven({ lanes: 2 });
+  expect(state()).toEqual({ waiting: 0, inFlight: 0, lanes: [] });
+  void submit(change(1, 1));
+  void submit(change(2, 1));
+  expect(state()).toMatchObject({ waiting: 2, inFlight: 0 });
+  const first = await batch();
+  void submit(change(1, 1));
+  await turn();
+  const lanes = [{ lane: 0, waiting: 1, inFlight: 2 }];
+  expect(state()).toEqual({ waiting: 1, inFlight: 2, lanes });
+  first.commit();
+  (await batch()).commit();
+  await drained();
+  expect(state()).toEqual({ waiting: 0, inFlight: 0, lanes: [] });
 });
 
 describe("drained", () => {

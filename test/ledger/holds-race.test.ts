@@ -1,12 +1,12 @@
 /** Holds under fire, through two server processes: taken as far as the money goes, ended once. */
 import { expect, test } from "vitest";
 import { verify } from "../../src/ledger/verify.ts";
-import { count, openApiLoad } from "../support/api-load.ts";
 import { afterFile } from "../support/cleanup.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
-import { account, journalFindings } from "../support/journal.ts";
-import { moneyOf } from "../support/money.ts";
-import { startServer } from "../support/program.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { count, openApiLoad } from "../support/http/api-load.ts";
+import { account, journalFindings } from "../support/oracle/journal.ts";
+import { moneyOf } from "../support/oracle/money.ts";
+import { startServer } from "../support/server/program.ts";
 
 const databaseUrl = await createTestDatabase();
 const env = { DATABASE_URL: databaseUrl };

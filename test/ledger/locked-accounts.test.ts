@@ -2,10 +2,10 @@
 import { expect, test } from "vitest";
 import type { Outcome } from "../../src/ledger/operation.ts";
 import { adjustment, transfer, transferBatch } from "../../src/ledger/request.ts";
-import { openFunction, uuid } from "../support/apply-operations.ts";
-import { createTestDatabase, openTestLedger } from "../support/database.ts";
-import { journalFindings } from "../support/journal.ts";
-import { lockUser } from "../support/locked-user.ts";
+import { openFunction, uuid } from "../support/database/apply-operations.ts";
+import { createTestDatabase, openTestLedger } from "../support/database/database.ts";
+import { lockUser } from "../support/database/locked-user.ts";
+import { journalFindings } from "../support/oracle/journal.ts";
 
 const databaseUrl = await createTestDatabase();
 const { apply, applyFully, client } = await openFunction(databaseUrl);

@@ -7,22 +7,22 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { verify } from "../../src/ledger/verify.ts";
 import { createClock } from "../support/clock.ts";
-import { createTestDatabase } from "../support/database.ts";
-import { exchange } from "../support/exchange.ts";
-import { serveInProcess } from "../support/in-process.ts";
-import { badRequests } from "../support/model/bad-requests.ts";
-import { createModel, type Model } from "../support/model/ledger-model.ts";
-import { expectedRead, readPath } from "../support/model/read-model.ts";
-import { meantRead, meantWrite, repeated, type Step, step } from "../support/model/steps.ts";
-import { comparableTables, modelTables } from "../support/model/tables-model.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { openTables } from "../support/database/tables.ts";
+import { exchange } from "../support/http/exchange.ts";
+import { badRequests } from "../support/oracle/bad-requests.ts";
+import { createModel, type Model } from "../support/oracle/ledger-model.ts";
+import { expectedRead, readPath } from "../support/oracle/read-model.ts";
+import { meantRead, meantWrite, repeated, type Step, step } from "../support/oracle/steps.ts";
+import { comparableTables, modelTables } from "../support/oracle/tables-model.ts";
 import {
   type ApiAnswer,
   type ApiRequest,
   expectedAnswer,
   type Write,
   writeRequest,
-} from "../support/model/write-model.ts";
-import { openTables } from "../support/tables.ts";
+} from "../support/oracle/write-model.ts";
+import { serveInProcess } from "../support/server/in-process.ts";
 
 const databaseUrl = await createTestDatabase();
 const tables = await openTables(databaseUrl);

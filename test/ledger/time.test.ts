@@ -1,8 +1,8 @@
 /** What a clock may do and what the journal makes of it: the times of a user never go back. */
 import { describe, expect, onTestFinished, test } from "vitest";
 import { verify } from "../../src/ledger/verify.ts";
-import { openFunction, type Step, uuid } from "../support/apply-operations.ts";
-import { createTestDatabase, psql } from "../support/database.ts";
+import { openFunction, type Step, uuid } from "../support/database/apply-operations.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
 
 const databaseUrl = await createTestDatabase();
 const { apply, applyFully, client } = await openFunction(databaseUrl);

@@ -1,8 +1,8 @@
 /** Users who ask for no id, where ids were chosen by hand before the sequence came to them. */
 import { expect, test } from "vitest";
 import type { Ledger } from "../../src/ledger/ledger.ts";
-import { createTestDatabase, openTestLedger, psql } from "../support/database.ts";
-import { journalFindings } from "../support/journal.ts";
+import { createTestDatabase, openTestLedger, psql } from "../support/database/database.ts";
+import { journalFindings } from "../support/oracle/journal.ts";
 
 async function open(ledger: Ledger): Promise<number> {
   return (await ledger.openUser({ balance: 1 })).createdUserId as number;

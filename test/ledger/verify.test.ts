@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { adjustment, hold, transfer, voidHold } from "../../src/ledger/request.ts";
 import { verify } from "../../src/ledger/verify.ts";
+import { createTestDatabase, openTestLedger, psql } from "../support/database/database.ts";
 import {
   betweenCorruptions,
   chainCorruptions,
@@ -10,15 +11,14 @@ import {
   holdsCorruptions,
   keysCorruptions,
   usersCorruptions,
-} from "../support/corruptions.ts";
-import { createTestDatabase, openTestLedger, psql } from "../support/database.ts";
+} from "../support/oracle/corruptions.ts";
 import {
   cloneDatabase,
   createHealthyLedger,
   createSandbox,
   healthy,
   tamper,
-} from "../support/healthy-ledger.ts";
+} from "../support/oracle/healthy-ledger.ts";
 
 const healthyUrl = await createHealthyLedger();
 const sandbox = await createSandbox(healthyUrl);

@@ -1,7 +1,7 @@
 /** `balancectl history` of a million entries: a page at a time, whoever reads and however slowly. */
 import { describe, expect, test } from "vitest";
-import { createLargeJournal } from "../support/large-journal.ts";
-import { lineCounter, runWatched } from "../support/peak-memory.ts";
+import { createLargeJournal } from "../support/database/large-journal.ts";
+import { lineCounter, runWatched } from "../support/server/peak-memory.ts";
 
 const url = await createLargeJournal(1, 1_000_000);
 

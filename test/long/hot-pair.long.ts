@@ -1,12 +1,12 @@
 /** Two users who pay each other, both ways, 64 at a time for 20 s; and the same load on 32 pairs. */
 import { expect, test } from "vitest";
 import { verify } from "../../src/ledger/verify.ts";
-import { openFunction, type Step } from "../support/apply-operations.ts";
-import { createTestDatabase } from "../support/database.ts";
-import { runHotPair } from "../support/hot-pair.ts";
-import { journalFindings } from "../support/journal.ts";
-import { moneyOf } from "../support/money.ts";
-import { startServer } from "../support/program.ts";
+import { openFunction, type Step } from "../support/database/apply-operations.ts";
+import { createTestDatabase } from "../support/database/database.ts";
+import { runHotPair } from "../support/http/hot-pair.ts";
+import { journalFindings } from "../support/oracle/journal.ts";
+import { moneyOf } from "../support/oracle/money.ts";
+import { startServer } from "../support/server/program.ts";
 
 const databaseUrl = await createTestDatabase();
 const { apply } = await openFunction(databaseUrl);

@@ -1,9 +1,9 @@
 /** `balancectl verify` on a million entries: how long, and how much memory. */
 import { describe, expect, test } from "vitest";
-import { psql } from "../support/database.ts";
-import { tamper } from "../support/healthy-ledger.ts";
-import { createLargeJournal } from "../support/large-journal.ts";
-import { runWatched } from "../support/peak-memory.ts";
+import { psql } from "../support/database/database.ts";
+import { createLargeJournal } from "../support/database/large-journal.ts";
+import { tamper } from "../support/oracle/healthy-ledger.ts";
+import { runWatched } from "../support/server/peak-memory.ts";
 
 async function verifyWatched(url: string) {
   let text = "";

@@ -2,29 +2,29 @@ import { afterEach, describe, expect, it } from "vitest";
 import { buildShot } from "../../src/stress/answer.ts";
 import type { Departures, Target } from "../../src/stress/arrival.ts";
 import { fireClosedLoop } from "../../src/stress/closed-loop.ts";
-import { createLane, type Lane } from "../../src/stress/lane.ts";
+import { type Connection, createConnection } from "../../src/stress/connection.ts";
 import { createOpenLoop } from "../../src/stress/open-loop.ts";
 import { createSchedule } from "../../src/stress/schedule.ts";
 import { createSockets } from "../../src/stress/sockets.ts";
-import { type FakeServer, startServer } from "./untrustworthy-server.ts";
+import { type FakeServer, startServer } from "../support/server/untrustworthy-server.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   await Promise.all(cleanups.splice(0).map((cleanup) => cleanup()));
 });
 
-/** A server with one rich user, and `count` lanes to it whose sockets are open. */
+/** A server with one rich user, and `count` connections to it whose sockets are open. */
 async function connect(count: number) {
   const server = await startServer();
   const sockets = createSockets(new URL(server.url), 1_000);
-  const lanes = Array.from({ length: count }, () => createLane(server.url, sockets));
+  const connections = Array.from({ length: count }, () => createConnection(server.url, sockets));
   cleanups.push(() => {
     sockets.closeAll();
-    for (const lane of lanes) lane.close();
+    for (const connection of connections) connection.close();
     return server.close();
   });
-  await Promise.all(lanes.map((lane) => lane.open()));
-  return { server, lanes, shot: buildShot("", server.addUser(1_000_000, 1), -2) };
+  await Promise.all(connections.map((connection) => connection.open()));
+  return { server, connections, shot: buildShot("", server.addUser(1_000_000, 1), -2) };
 }
 
 interface Seen {
@@ -37,7 +37,7 @@ interface Seen {
 }
 
 async function fireOpenLoop(
-  { lanes, shot }: Awaited<ReturnType<typeof connect>>,
+  { connections, shot }: Awaited<ReturnType<typeof connect>>,
   rate: number,
   seconds: number,
 ): Promise<Seen> {
@@ -51,7 +51,7 @@ async function fireOpenLoop(
     schedule,
     10_000,
   )({
-    lanes,
+    connections,
     count: schedule.count,
     next: () => {
       if (targets === 0) beganBefore = performance.now();
@@ -126,11 +126,11 @@ describe("a stall of half a second at 200 requests/s", () => {
   });
 
   it("is hidden from a closed loop: only what is in flight meets it", async () => {
-    const { server, lanes, shot } = await connect(5);
+    const { server, connections, shot } = await connect(5);
     server.stallAt(50, 500);
     let outcomes = 0;
     const { sent, lateness } = await fireClosedLoop({
-      lanes,
+      connections,
       count: 200,
       next: () => ({ user: 0, shot }),
       signal: new AbortController().signal,
@@ -141,13 +141,13 @@ describe("a stall of half a second at 200 requests/s", () => {
   });
 });
 
-/** Lanes that answer when the test says so. */
-function fakeLanes(count: number) {
+/** Connections that answer when the test says so. */
+function fakeConnections(count: number) {
   const used: number[] = [];
   const waiting: (() => void)[] = [];
-  const lanes = Array.from(
+  const connections = Array.from(
     { length: count },
-    (_, index): Lane => ({
+    (_, index): Connection => ({
       open: () => Promise.resolve(),
       send: (_shot, done) => {
         used.push(index);
@@ -157,17 +157,17 @@ function fakeLanes(count: number) {
       close: () => undefined,
     }),
   );
-  return { lanes, used, answerOne: () => waiting.shift()?.() };
+  return { connections, used, answerOne: () => waiting.shift()?.() };
 }
 
 const target: Target = { user: 0, shot: buildShot("", 1, -2) };
 
 describe("an open loop", () => {
-  it("never starts a request before its time, and uses its lanes in turn", async () => {
-    const { lanes, used, answerOne } = fakeLanes(4);
+  it("never starts a request before its time, and uses its connections in turn", async () => {
+    const { connections, used, answerOne } = fakeConnections(4);
     const schedule = createSchedule(200, 1);
     const firing = {
-      lanes,
+      connections,
       count: 200,
       signal: new AbortController().signal,
       onDone: () => undefined,
@@ -193,7 +193,7 @@ describe("an open loop", () => {
   });
 
   it("gives up on what has not left by the end of its grace, and says how many did", async () => {
-    const { lanes, used, answerOne } = fakeLanes(3);
+    const { connections, used, answerOne } = fakeConnections(3);
     setTimeout(() => {
       for (let i = 0; i < 3; i++) answerOne();
     }, 1_300);
@@ -201,7 +201,7 @@ describe("an open loop", () => {
       createSchedule(100, 1),
       200,
     )({
-      lanes,
+      connections,
       count: 100,
       next: () => target,
       signal: new AbortController().signal,
@@ -212,7 +212,7 @@ describe("an open loop", () => {
   });
 
   it("ends at once when aborted while nothing is in flight", async () => {
-    const { lanes, answerOne } = fakeLanes(1);
+    const { connections, answerOne } = fakeConnections(1);
     const abort = new AbortController();
     const done: number[] = [];
     setTimeout(answerOne, 20);
@@ -221,7 +221,7 @@ describe("an open loop", () => {
       createSchedule(1, 3_600),
       1_000,
     )({
-      lanes,
+      connections,
       count: 3_600,
       next: () => target,
       signal: abort.signal,
@@ -238,12 +238,12 @@ describe("an open loop", () => {
   });
 
   it("sends nothing when it was aborted before", async () => {
-    const { lanes, used } = fakeLanes(1);
+    const { connections, used } = fakeConnections(1);
     const departures = await createOpenLoop(
       createSchedule(100, 1),
       1_000,
     )({
-      lanes,
+      connections,
       count: 100,
       next: () => target,
       signal: AbortSignal.abort(),

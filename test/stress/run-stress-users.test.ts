@@ -2,7 +2,11 @@ import { afterEach, describe, expect, it } from "vitest";
 import { runStress } from "../../src/stress/run-stress.ts";
 import type { StressOptions } from "../../src/stress/stress-options.ts";
 import { countPicks } from "../../src/stress/user-picks.ts";
-import { type FakeServer, startServer, type Wrong } from "./untrustworthy-server.ts";
+import {
+  type FakeServer,
+  startServer,
+  type Wrong,
+} from "../support/server/untrustworthy-server.ts";
 
 const servers: FakeServer[] = [];
 afterEach(async () => {

@@ -4,7 +4,11 @@ import type { StressProgress } from "../../src/stress/progress.ts";
 import { runStress } from "../../src/stress/run-stress.ts";
 import type { StressOptions } from "../../src/stress/stress-options.ts";
 import type { StressReport } from "../../src/stress/stress-report.ts";
-import { type FakeServer, startServer, type Wrong } from "./untrustworthy-server.ts";
+import {
+  type FakeServer,
+  startServer,
+  type Wrong,
+} from "../support/server/untrustworthy-server.ts";
 
 const servers: FakeServer[] = [];
 afterEach(async () => {

@@ -4,7 +4,7 @@ import { translateError } from "../../src/database/translate-error.ts";
 import { BalancectlError } from "../../src/errors.ts";
 import { createGroupCommit, type GroupCommitOptions } from "../../src/ledger/group-commit.ts";
 import type { LockWait } from "../../src/ledger/lock-wait.ts";
-import type { Operation, Outcome } from "../../src/ledger/operation.ts";
+import type { Operation, Outcome, Refusal, Refused } from "../../src/ledger/operation.ts";
 
 export interface Batch {
   /** What was asked for, as "user:amount". */
@@ -87,6 +87,21 @@ export function outcome({ amount }: Operation): Outcome {
     previousBalance: 0,
     version: 1,
     amount,
+    replayed: false,
+    operationId: null,
+    createdUserId: null,
+    refusedLeg: null,
+    decidedAtMs: 0,
+  };
+}
+
+export function refusedOutcome(refusal: Refusal): Refused {
+  return {
+    refusal,
+    balance: 0,
+    previousBalance: null,
+    version: 1,
+    amount: null,
     replayed: false,
     operationId: null,
     createdUserId: null,

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
-import { openEmbeddedPostgres } from "../../src/database/embedded.ts";
+import { openEmbeddedPostgres } from "../../src/database/embedded/open.ts";
 import { ensureDatabase } from "../../src/database/ensure-database.ts";
 import { migrateUp } from "../../src/database/migrator.ts";
 

@@ -1,0 +1,66 @@
+import type { Config } from "../../config.ts";
+import { announceServer } from "../../database/migrator.ts";
+import { isLoopback } from "../../http/middleware/guard-requests.ts";
+import { createLogger } from "../../log.ts";
+import { packageVersion } from "../../package-root.ts";
+import { openDatabase, prepareSchema } from "../../service/open-database.ts";
+import { type Service, startService } from "../../service/start.ts";
+import { startWorkers } from "../../service/workers.ts";
+import type { ServeFlags } from "../commands/serve.ts";
+import type { Context } from "../context.ts";
+import type { Output } from "../output.ts";
+
+/** Serves until the process is asked to stop, then answers what is in flight. */
+export async function serve(context: Context, flags: ServeFlags): Promise<void> {
+  const { output, stopping, script } = context;
+  const config = await context.loadConfig({ HOST: flags.host, PORT: flags.port?.toString() });
+  const log = createLogger(config.logLevel);
+  const progress = output.progress("Starting");
+  try {
+    const opened = await openDatabase(config, stopping, progress.update);
+    try {
+      const { latest } = await prepareSchema(opened, flags.migrate, stopping);
+      const lock = await announceServer(opened.url);
+      try {
+        const service: Service =
+          flags.workers > 1
+            ? await startWorkers({
+                ...{ script, log, count: flags.workers },
+                orders: { config, databaseUrl: opened.url, schema: latest },
+              })
+            : await startService(config, opened.url, latest, log);
+        progress.end();
+        output.result(
+          { url: service.url, database: opened.label, schema: latest, pid: process.pid },
+          () => banner(service.url, `${opened.label}, schema ${latest}`, config, output),
+        );
+        await aborted(stopping);
+        log.info(await service.figures(), "stopping");
+        await service.stop();
+      } finally {
+        await lock.release();
+      }
+    } finally {
+      await opened.close();
+    }
+  } finally {
+    progress.end();
+  }
+}
+
+function banner(url: string, database: string, { host }: Config, { paint }: Output): string {
+  const access = isLoopback(host)
+    ? "this machine only (loopback)"
+    : `everybody who can reach ${host}: put it behind something that asks who calls`;
+  return `${paint.bold("balancectl")} ${packageVersion()} on ${paint.cyan(url)}
+  database  ${database}
+  access    ${access}
+  stop      Ctrl-C answers what is in flight and stops; a second one forces`;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,39 @@
+import { Option } from "commander";
+import * as is from "../arguments.ts";
+import type { DefineCommand } from "../command.ts";
+
+export interface HistoryFlags {
+  readonly json?: boolean;
+  readonly csv?: boolean;
+  readonly limit?: number;
+  readonly order: "asc" | "desc";
+  readonly from?: string;
+  readonly to?: string;
+}
+
+export const defineHistory: DefineCommand = (program, add, context) => {
+  add(
+    program,
+    "history",
+    "Print a user's journal: a table, NDJSON (--json) or CSV.",
+    [
+      "history 1 --limit 20",
+      "history 1 --csv --order asc > user-1.csv",
+      "history 1 --json --from 2026-01-01T00:00:00Z",
+    ],
+    "one JSON document on stdout for each entry, a line each",
+  )
+    .argument("<userId>", "the user", is.userId)
+    .addOption(new Option("--csv", "comma-separated values with a head line").conflicts("json"))
+    .option("--limit <count>", "at most this many (default: all)", is.rowCount)
+    .addOption(
+      new Option("--order <order>", "newest or oldest first")
+        .choices(["desc", "asc"])
+        .default("desc"),
+    )
+    .option("--from <time>", "from this moment on (RFC 3339 with offset)")
+    .option("--to <time>", "before this moment (RFC 3339 with offset)")
+    .action(async (userId, flags) =>
+      (await import("../actions/history.ts")).history(context, userId, flags),
+    );
+};

@@ -1,0 +1,37 @@
+import { Argument } from "commander";
+import type { DefineCommand } from "../command.ts";
+
+export type MigrateAction = "up" | "down" | "status";
+
+export interface MigrateFlags {
+  /** For down: revert down to and including this name; "0" reverts everything; else the latest. */
+  readonly to?: string;
+  /** For down: nobody is asked. */
+  readonly yes?: boolean;
+}
+
+export const defineMigrate: DefineCommand = (program, add, context) => {
+  const migrate = add(
+    program,
+    "migrate",
+    "Bring the database schema up to date (up), revert it (down), or show it (status).",
+    ["migrate", "migrate status --json", "migrate down --to 0004-apply-operations --yes"],
+  )
+    .summary("Bring the schema up to date, revert or show it.")
+    .addArgument(
+      new Argument("[action]", "what to do").choices(["up", "down", "status"]).default("up"),
+    )
+    .option(
+      "--to <name>",
+      "down: revert down to and including this one; 0 reverts all, and every balance is gone",
+    )
+    .option("--yes", "down: do not ask for the name of the database");
+  migrate.action(async (action, flags) => {
+    for (const flag of ["to", "yes"]) {
+      if (flags[flag] !== undefined && action !== "down") {
+        migrate.error(`error: --${flag} goes with \`balancectl migrate down\``);
+      }
+    }
+    await (await import("../actions/migrate.ts")).migrate(context, action, flags);
+  });
+};

@@ -1,0 +1,76 @@
+/** From settings to a database that is there and has the schema. */
+import { resolve } from "node:path";
+import type { Config } from "../config.ts";
+import { databaseLabel } from "../database/connection-parts.ts";
+import { openEmbeddedPostgres } from "../database/embedded/open.ts";
+import { ensureDatabase } from "../database/ensure-database.ts";
+import { migrateUp, schemaStatus } from "../database/migrator.ts";
+import { inSchema } from "../database-url.ts";
+import { BalancectlError } from "../errors.ts";
+
+export interface OpenedDatabase {
+  readonly url: string;
+  /** Which database, for people: never the password. */
+  readonly label: string;
+  /** Ours alone: its schema is brought up to date without asking. */
+  readonly embedded: boolean;
+  close(): Promise<void>;
+}
+
+/** The database that the settings name; without DATABASE_URL the embedded PostgreSQL. */
+export async function openDatabase(
+  config: Config,
+  signal: AbortSignal,
+  onProgress: (text: string) => void,
+): Promise<OpenedDatabase> {
+  const { databaseUrl, dataDir, schema } = config;
+  if (databaseUrl !== undefined) {
+    const label = `${databaseLabel(databaseUrl)}${placeIn(schema)}`;
+    return { url: databaseUrl, label, embedded: false, close: async () => {} };
+  }
+  const folder = resolve(dataDir as string);
+  const embedded = await openEmbeddedPostgres({ dataDir: folder, onProgress, signal });
+  const { port } = new URL(embedded.url);
+  return {
+    url: schema === undefined ? embedded.url : inSchema(embedded.url, schema),
+    label: `embedded PostgreSQL in ${folder} (127.0.0.1:${port})${placeIn(schema)}`,
+    embedded: true,
+    close: embedded.close,
+  };
+}
+
+function placeIn(schema: string | undefined): string {
+  return schema === undefined ? "" : `, its schema "${schema}"`;
+}
+
+/**
+ * Brings the schema up to date, or, when `migrate` is false, insists that it is.
+ * @returns the names that were applied and the latest name
+ * @throws BalancectlError SCHEMA_OUTDATED, SCHEMA_TOO_NEW and what the migrator throws
+ */
+export async function prepareSchema(
+  { url, label }: OpenedDatabase,
+  migrate: boolean,
+  signal: AbortSignal,
+): Promise<{ applied: string[]; latest: string }> {
+  if (migrate) await ensureDatabase(url);
+  let applied: string[] = [];
+  let status = await schemaStatus(url);
+  if (migrate && status.pending.length > 0) {
+    applied = (await migrateUp(url, { signal })).done;
+    status = await schemaStatus(url);
+  }
+  if (status.unknown.length > 0) {
+    throw new BalancectlError(
+      "SCHEMA_TOO_NEW",
+      `The database has migrations that this version of balancectl does not know: ${status.unknown.join(", ")}. Use the newer balancectl`,
+    );
+  }
+  if (status.pending.length > 0) {
+    throw new BalancectlError(
+      "SCHEMA_OUTDATED",
+      `The schema of ${label} lacks ${status.pending.join(", ")}: run \`balancectl migrate\` first`,
+    );
+  }
+  return { applied, latest: status.applied.at(-1) ?? "" };
+}

@@ -1,0 +1,76 @@
+/** Puts the parts together, database, ledger, HTTP server, and takes them apart in order. */
+import type { Config } from "../config.ts";
+import { connectDatabase } from "../database/connection.ts";
+import { requireOneServer } from "../database/one-server.ts";
+import { databaseProblem } from "../database/readiness.ts";
+import { createApp } from "../http/app.ts";
+import { startHttpServer } from "../http/server.ts";
+import { createLedger } from "../ledger/ledger.ts";
+import type { LedgerObserver } from "../ledger/observer.ts";
+import type { Logger } from "../log.ts";
+import type { Figures } from "./figures.ts";
+
+export interface Service {
+  readonly url: string;
+  /** What it is at, in all its processes. */
+  figures(): Promise<Figures>;
+  /** Stops in phases, each bounded by drainTimeoutMs: requests, changes, connections. */
+  stop(): Promise<void>;
+}
+
+/** How long stop() takes at the most. */
+export function stopMsMax({ drainTimeoutMs }: Pick<Config, "drainTimeoutMs">): number {
+  // Beside the three phases, for what a process that drains nothing has to close.
+  return drainTimeoutMs * 3 + 2_000;
+}
+
+/** @param schema the migration that the database is at; another one makes it not ready */
+export async function startService(
+  config: Config,
+  databaseUrl: string,
+  schema: string,
+  log: Logger,
+): Promise<Service> {
+  const database = connectDatabase(databaseUrl, config);
+  const ledger = createLedger(database, { bounds: config, observers: [logFailures(log)] });
+  let stopping = false;
+  const notReady = async () =>
+    stopping ? "The server is stopping" : await databaseProblem(database, schema);
+  const app = createApp({ ledger, notReady }, log, config);
+  try {
+    await requireOneServer(database);
+    const server = await startHttpServer(app, config);
+    return {
+      url: server.url,
+      figures: async () => ({ processes: 1, ...ledger.state() }),
+      stop: async () => {
+        stopping = true;
+        const inTime = await server.stop(config.drainTimeoutMs);
+        if (!inTime) log.warn("some requests were cut: they took longer than the drain timeout");
+        await within(config.drainTimeoutMs, ledger.drained());
+        // A statement may still wait for somebody's lock: the process does not.
+        await within(config.drainTimeoutMs, database.close());
+      },
+    };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+function logFailures(log: Logger): LedgerObserver {
+  return {
+    batchFailed: ({ lane, operations, error }) => {
+      log.error({ lane, operations, code: error.code, err: error.cause }, error.message);
+    },
+  };
+}
+
+async function within(timeoutMs: number, done: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs);
+  });
+  await Promise.race([done, late]);
+  clearTimeout(timer);
+}

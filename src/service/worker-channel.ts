@@ -1,0 +1,27 @@
+/** What the main process and its workers say to each other, and how. Plain data: it crosses a process. */
+import type { Config } from "../config.ts";
+import type { Figures } from "./figures.ts";
+
+/** What a worker is to do: all that it needs, so that it reads no settings of its own. */
+export interface WorkerOrders {
+  readonly config: Config;
+  readonly databaseUrl: string;
+  /** The migration that the database is at. */
+  readonly schema: string;
+}
+
+export type ToWorker =
+  | { readonly say: "serve"; readonly orders: WorkerOrders }
+  | { readonly say: "stop" }
+  | { readonly say: "figures"; readonly question: number };
+
+export type FromWorker =
+  /** It listens to the channel, and waits for its orders. */
+  | { readonly say: "here" }
+  | { readonly say: "figures"; readonly question: number; readonly figures: Figures };
+
+/** The channel to the process that started this one. */
+export interface ParentChannel {
+  onMessage(listener: (message: unknown) => void): void;
+  send(message: unknown): void;
+}

@@ -1,0 +1,173 @@
+/**
+ * Several worker processes behind one port (node:cluster). Workers share nothing but the database,
+ * which decides, so each guarantee is that of one server. A worker that dies is replaced; requests
+ * that it had in flight get no answer, and are committed or not, as with any server that dies.
+ */
+import cluster, { type Worker } from "node:cluster";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { BalancectlError } from "../errors.ts";
+import { httpUrl } from "../http/server.ts";
+import type { Logger } from "../log.ts";
+import { type Figures, sumOf } from "./figures.ts";
+import { type Service, stopMsMax } from "./start.ts";
+import type { FromWorker, ToWorker, WorkerOrders } from "./worker-channel.ts";
+
+export interface WorkersOptions {
+  /** The script that does as ordered when its first argument is "worker". */
+  readonly script: string;
+  readonly count: number;
+  readonly orders: WorkerOrders;
+  readonly log: Logger;
+}
+
+/** A worker that lived shorter than this failed to start: replacing it at once would spin. */
+const lifeMsMin = 1_000;
+
+/** A worker that has not said by then how it is doing is counted without. */
+const figuresMsMax = 1_000;
+
+/**
+ * Starts the workers and resolves when all of them listen.
+ * @throws BalancectlError SERVER_FAILED when one cannot start; it has said why on stderr
+ */
+export async function startWorkers(options: WorkersOptions): Promise<Service> {
+  const { script, count, log } = options;
+  if (!cluster.isPrimary) {
+    throw new BalancectlError(
+      "SERVER_FAILED",
+      "--workers cannot be used where another program starts this one as its worker (pm2 -i): let " +
+        "either of them make the workers",
+    );
+  }
+  let stopping = false;
+  cluster.setupPrimary({ exec: script, args: ["worker"] });
+  // Chosen once, so that those who replace the last worker listen where the first ones did.
+  const { host, port: wanted } = options.orders.config;
+  const port = wanted === 0 ? await freePort(host) : wanted;
+  const orders = { ...options.orders, config: { ...options.orders.config, port } };
+  const fork = () => {
+    const worker = cluster.fork();
+    closeWhatItNeverTook(worker);
+    // It is told what to do when it says that it listens.
+    worker.on("message", (message: FromWorker) => {
+      if (message.say === "here") tell(worker, { say: "serve", orders });
+    });
+    return worker;
+  };
+
+  const keep = (worker: Worker) => {
+    const startedAt = Date.now();
+    worker.once("exit", (code, signal) => {
+      if (stopping) return;
+      log.error({ worker: worker.process.pid, code, signal }, "a worker died; it is replaced");
+      const livedMs = Date.now() - startedAt;
+      setTimeout(() => stopping || keep(fork()), livedMs < lifeMsMin ? lifeMsMin : 0);
+    });
+  };
+
+  const alive = () => Object.values(cluster.workers ?? {}).filter((one) => one !== undefined);
+  let questions = 0;
+  const figures = async () => {
+    questions += 1;
+    const question = questions;
+    const parts = await Promise.all(alive().map((worker) => figuresOf(worker, question)));
+    return sumOf(parts.filter((part) => part !== undefined));
+  };
+  const stop = async () => {
+    stopping = true;
+    await Promise.all(alive().map((worker) => end(worker, stopMsMax(orders.config))));
+  };
+  try {
+    const ready = async (worker: Worker) => {
+      await listening(worker);
+      keep(worker);
+    };
+    await Promise.all(Array.from({ length: count }, () => ready(fork())));
+    return { url: httpUrl(host, port), figures, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function tell(worker: Worker, message: ToWorker, onError: () => void = () => {}): void {
+  worker.process.send(message, (error) => error && onError());
+}
+
+/** Undefined when it does not say, because it starts, ends or hangs. */
+function figuresOf(worker: Worker, question: number): Promise<Figures | undefined> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => answered(undefined), figuresMsMax);
+    const listener = (message: FromWorker) => {
+      if (message.say === "figures" && message.question === question) answered(message.figures);
+    };
+    const gone = () => answered(undefined);
+    const answered = (figures: Figures | undefined) => {
+      clearTimeout(timer);
+      worker.off("message", listener).off("exit", gone);
+      resolve(figures);
+    };
+    worker.on("message", listener).once("exit", gone);
+    tell(worker, { say: "figures", question }, gone);
+  });
+}
+
+function listening(worker: Worker): Promise<void> {
+  return new Promise((resolve, reject) => {
+    worker.once("listening", () => resolve());
+    worker.once("exit", () => {
+      reject(new BalancectlError("SERVER_FAILED", "A worker process could not start"));
+    });
+  });
+}
+
+/**
+ * Closes the connection that was being handed to a worker when it died, or is handed to it before
+ * node:cluster knows: it forgets that it has it, and the client would wait until it gives up. There
+ * is one at most, the next follows when the worker has said that it took the last. Closing one that
+ * it took does nothing: the main process has closed its end of that.
+ */
+function closeWhatItNeverTook(worker: Worker): void {
+  const { process } = worker;
+  const send = process.send;
+  let handed: { close(): void } | undefined;
+  process.send = (...args: unknown[]) => {
+    const [, handle] = args;
+    if (handle && typeof handle === "object") handed = handle as typeof handed;
+    if (!worker.isDead()) return Reflect.apply(send, process, args);
+    handed?.close();
+    return false;
+  };
+  worker.once("exit", () => handed?.close());
+}
+
+async function freePort(host: string): Promise<number> {
+  const server = createServer().listen(0, host);
+  await once(server, "listening").catch((error: NodeJS.ErrnoException) => {
+    throw new BalancectlError("SERVER_FAILED", error.message, { cause: error });
+  });
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/**
+ * Asks a worker to drain and waits until it has; it bounds that itself, unless it hangs. By message:
+ * Ctrl-C reaches the whole group, and a second signal would insist where nobody did.
+ */
+function end(worker: Worker, timeoutMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (worker.isDead()) {
+      resolve();
+      return;
+    }
+    const timer = setTimeout(() => worker.process.kill("SIGKILL"), timeoutMs);
+    worker.once("exit", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    tell(worker, { say: "stop" }, () => worker.process.kill("SIGTERM"));
+  });
+}
