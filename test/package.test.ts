@@ -1,14 +1,17 @@
-/** The packed program: what is in it, and that it runs from there. */
+/** The packed program: what is in it, and that it runs where it is installed from there. */
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, rm, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, normalize } from "node:path";
 import { promisify } from "node:util";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { packageRoot } from "../src/package-root.ts";
 import { afterFile } from "./support/cleanup.ts";
 import { unusedDatabaseUrl } from "./support/database/database.ts";
 import { balancectl } from "./support/server/program.ts";
+
+// npm unpacks 170 packages: 10 s alone, more beside other files.
+vi.setConfig({ testTimeout: 180_000 });
 
 const run = promisify(execFile);
 const folder = await mkdtemp(join(tmpdir(), "balancectl-pack-"));
@@ -34,13 +37,71 @@ test("holds the program, its migrations and its documents, and nothing that poin
   expect(paths.filter((path) => /\.(map|ts|tgz)$/.test(path))).toEqual([]);
 });
 
-test("runs where it is unpacked", async () => {
-  await run("tar", ["-xzf", join(folder, filename), "-C", folder]);
-  const unpacked = join(folder, "package");
-  await symlink(join(packageRoot, "node_modules"), join(unpacked, "node_modules"));
-  const where = { script: join(unpacked, "dist/bin/balancectl.js") };
-  const env = { DATABASE_URL: unusedDatabaseUrl() };
-  expect((await balancectl(["migrate"], env, where)).code).toBe(0);
-  const { stdout: said } = await balancectl(["adjust", "1", "-2"], env, where);
-  expect(said).toBe("User 1: 10,000 → 9,998 (-2)\n");
+test("holds what its documents link to", async () => {
+  const documents = paths.filter((path) => path.endsWith(".md"));
+  const broken: string[] = [];
+  for (const document of documents) {
+    const text = await readFile(join(packageRoot, document), "utf8");
+    for (const [, target = ""] of text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue;
+      const path = normalize(join(dirname(document), target));
+      if (!paths.includes(path)) broken.push(`${document}: ${target}`);
+    }
+  }
+  expect(documents).toContain("README.md");
+  expect(broken).toEqual([]);
 });
+
+test("says where it comes from, and lets nobody reach into it", async () => {
+  const text = await readFile(join(packageRoot, "package.json"), "utf8");
+  const { exports, repository, bugs, homepage, scripts } = JSON.parse(text);
+  expect(exports).toEqual({ "./package.json": "./package.json" });
+  expect([repository.url, bugs, homepage].map((url) => url.includes("/balancectl"))).toEqual([
+    ...[true, true, true],
+  ]);
+  expect(scripts.prepublishOnly).toContain(".ci/refuse-unreleased.mjs");
+});
+
+test("runs where it is installed, in an empty folder", async () => {
+  const empty = join(folder, "empty");
+  await mkdir(empty);
+  await writeFile(join(empty, "package.json"), JSON.stringify(emptyProject));
+  await writeFile(join(empty, "package-lock.json"), JSON.stringify(await lockOfEmptyProject()));
+  const quietly = ["--prefer-offline", "--no-audit", "--no-fund"];
+  await run("npm", ["ci", ...quietly], { cwd: empty });
+
+  const script = join(empty, "node_modules/.bin/balancectl");
+  const { version } = JSON.parse(await readFile(join(packageRoot, "package.json"), "utf8"));
+  expect((await run(script, ["--version"], { cwd: empty })).stdout).toBe(`${version}\n`);
+  const env = { DATABASE_URL: unusedDatabaseUrl() };
+  expect((await balancectl(["migrate"], env, { script })).code).toBe(0);
+  const { stdout: said } = await balancectl(["adjust", "1", "-2"], env, { script });
+  expect(said).toBe("User 1: 10,000 → 9,998 (-2)\n");
+  const { code } = await balancectl(["stress", "--count", "100"], env, { script });
+  expect(code).toBe(0);
+});
+
+const source = `file:../${filename}`;
+const emptyProject = { name: "empty", version: "1.0.0", dependencies: { balancectl: source } };
+
+/**
+ * The versions that this checkout has: the same in every run, and npm has them in its cache from installing
+ * them here, so that it asks nobody.
+ */
+async function lockOfEmptyProject(): Promise<unknown> {
+  type Packages = Record<string, Record<string, unknown>>;
+  const text = await readFile(join(packageRoot, "package-lock.json"), "utf8");
+  const { packages } = JSON.parse(text) as { packages: Packages };
+  const { "": self = {}, ...others } = packages;
+  const { version, bin, dependencies, optionalDependencies } = self;
+  return {
+    ...{ name: emptyProject.name, version: emptyProject.version, lockfileVersion: 3 },
+    packages: {
+      "": emptyProject,
+      "node_modules/balancectl": {
+        ...{ version, resolved: source, bin, dependencies, optionalDependencies },
+      },
+      ...Object.fromEntries(Object.entries(others).filter(([, about]) => about["dev"] !== true)),
+    },
+  };
+}
