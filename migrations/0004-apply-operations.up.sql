@@ -1,3 +1,4 @@
+-- from functions/apply_operations.sql
 -- The one way to change a balance: a batch of operations in one statement, so in one transaction
 -- and one commit. In order:
 --   1. lock the users, in id order, so that batches cannot deadlock
@@ -40,8 +41,7 @@
 -- decided_at is the clock, in ms since 1970: the time stamped on the entries, but for those of a user
 -- whose last entry is later than it. A clock that was wrong for a moment leaves such users behind.
 -- Their entries keep that time until the clock has come to it; nobody else's, and no hold's or key's.
-
-CREATE FUNCTION apply_operations(
+CREATE OR REPLACE FUNCTION apply_operations(
   p_users         bigint[],
   p_slots         integer[],
   p_amounts       bigint[],
@@ -429,10 +429,11 @@ BEGIN
   END IF;
 END $$;
 
+-- from functions/apply_adjustment.sql
 -- One plain adjustment that travels alone, as one UPDATE with its conditions: what entering
 -- apply_operations costs would be most of its time. Returns the same JSON, or NULL when nothing was
 -- changed: apply_operations then says why.
-CREATE FUNCTION apply_adjustment(p_user bigint, p_amount bigint) RETURNS json
+CREATE OR REPLACE FUNCTION apply_adjustment(p_user bigint, p_amount bigint) RETURNS json
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off

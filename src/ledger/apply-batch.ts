@@ -1,6 +1,6 @@
 /**
  * One batch, one statement, one transaction, one round trip: operations are laid out as arrays for
- * the database function apply_operations (migrations/0004), and its answer is laid out as outcomes.
+ * the database function apply_operations (migrations/functions), and its answer is laid out as outcomes.
  */
 import type { Statement } from "../database/one-value-query.ts";
 import type { Writer } from "../database/writers.ts";

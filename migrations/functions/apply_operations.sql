@@ -1,0 +1,429 @@
+-- The one way to change a balance: a batch of operations in one statement, so in one transaction
+-- and one commit. In order:
+--   1. lock the users, in id order, so that batches cannot deadlock
+--   2. give back the holds that are due
+--   3. look up the idempotency keys: what was answered before is answered again
+--   4. decide each operation, in order, against the balance as it then stands
+--   5. write entries, users and keys, a statement each
+-- An operation that is refused changes nothing and does not touch its neighbours.
+--
+-- Per operation (arrays of one length; NULL in place of an array means NULL for every operation):
+--   p_slots         index into p_users of the user it acts on; p_users ascends, each id once
+--   p_amounts       adjustment: the signed change; capture: NULL takes all of the hold
+--   p_kinds         NULL is an adjustment; or transfer, hold, capture, void, opening, touch
+--                   (a touch only gives back the holds that are due)
+--   p_to_slots      transfer and capture: index of the user who receives
+--   p_operation_ids the transfer's or the hold's id
+--   p_groups        neighbours with one number apply all or none (transfers, and nothing else:
+--                   going back undoes postings alone; the key is the first's)
+--   p_lifetimes     hold: seconds until it expires
+--   p_if_versions   refuse unless the user's version is this
+--   p_min_balances  refuse if less than this would be left
+--   p_keys, p_fingerprints   idempotency, scoped to the user (see creation_scope() for an opening)
+--   p_references, p_metadata kept on the entries
+-- What no caller may ask fails the whole batch with 22023: a change of nothing or of NULL, a transfer, hold or capture
+-- of less than 1, an opening of less than 0, a payer who is the payee, an unknown kind, a group of anything but transfers.
+-- p_key_lifetime is for how many seconds keys are kept; a batch with keys removes some that are older.
+-- p_now stands in for the clock.
+-- p_lock_wait_ms is how long a user that another session has locked is waited for; NULL: lock_timeout. When
+-- it has passed the whole batch fails with 55P03. 0: not at all; operations on such users are then refused with
+-- ACCOUNT_LOCKED, which no key keeps, and all others apply.
+--
+-- Returned as JSON arrays, by operation. An array may end early or be NULL: the rest is null.
+--   refusals  null when applied, otherwise the reason
+--   balances, versions   the user's, right after the operation
+--   amounts   capture and void: the whole hold
+--   refused_legs         for the first of a refused group, which one was refused, from 1
+--   replays   true where the key had the answer; then operation_ids, created_user_ids and
+--             times (ms since 1970) come with it
+--   locked    the ids of users that another session has locked; not by operation
+-- decided_at is the clock, in ms since 1970: the time stamped on the entries, but for those of a user
+-- whose last entry is later than it. A clock that was wrong for a moment leaves such users behind.
+-- Their entries keep that time until the clock has come to it; nobody else's, and no hold's or key's.
+CREATE OR REPLACE FUNCTION apply_operations(
+  p_users         bigint[],
+  p_slots         integer[],
+  p_amounts       bigint[],
+  p_kinds         text[] DEFAULT NULL,
+  p_to_slots      integer[] DEFAULT NULL,
+  p_operation_ids uuid[] DEFAULT NULL,
+  p_groups        integer[] DEFAULT NULL,
+  p_lifetimes     double precision[] DEFAULT NULL,
+  p_if_versions   bigint[] DEFAULT NULL,
+  p_min_balances  bigint[] DEFAULT NULL,
+  p_keys          text[] DEFAULT NULL,
+  p_fingerprints  text[] DEFAULT NULL,
+  p_references    text[] DEFAULT NULL,
+  p_metadata      jsonb[] DEFAULT NULL,
+  p_key_lifetime  double precision DEFAULT NULL,
+  p_now           timestamptz DEFAULT NULL,
+  p_lock_wait_ms  integer DEFAULT NULL,
+  OUT refusals json, OUT balances json, OUT versions json, OUT amounts json,
+  OUT refused_legs json, OUT replays json, OUT operation_ids json, OUT created_user_ids json,
+  OUT times json, OUT locked json, OUT decided_at double precision
+)
+LANGUAGE plpgsql
+-- A batch names its rows, so every plan goes by index, also one made while the tables were small,
+-- and is made once a connection: planning anew would be a third of the time of a small batch.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+  balance_max CONSTANT bigint := 9007199254740991;
+  n CONSTANT integer := cardinality(p_slots);
+  -- Users by slot; NULL where there is none.
+  u_ids bigint[]; u_balances bigint[]; u_helds bigint[]; u_versions bigint[];
+  -- By slot, where the user's last entry is later than the clock; NULL when there is no such user.
+  u_ahead timestamptz[];
+  u_updated_at timestamptz; u_expiry_at timestamptz;
+  v_now timestamptz;
+  u_locked bigint[];
+  created integer[] := '{}'::integer[];
+  holds_changed boolean := false;
+  -- Outcomes by operation. They begin as {NULL} so that an element set later sits at its index,
+  -- and with their type, or each call would read them from text.
+  o_refusals text[] := '{NULL}'::text[]; o_balances bigint[] := '{NULL}'::bigint[];
+  o_versions bigint[] := '{NULL}'::bigint[]; o_amounts bigint[] := '{NULL}'::bigint[];
+  o_legs integer[] := '{NULL}'::integer[]; o_replays boolean[] := '{NULL}'::boolean[];
+  o_ids uuid[] := '{NULL}'::uuid[]; o_users bigint[] := '{NULL}'::bigint[];
+  o_times double precision[] := '{NULL}'::double precision[]; o_known boolean[] := '{NULL}'::boolean[];
+  -- Entries to write.
+  e integer := 0;
+  e_slots integer[]; e_versions bigint[]; e_amounts bigint[]; e_balances bigint[]; e_ops integer[];
+  e_kinds text[] := '{NULL}'::text[]; e_ids uuid[] := '{NULL}'::uuid[];
+  e_times timestamptz[] := '{NULL}'::timestamptz[];
+  -- The operation at hand and its postings.
+  kind text; s integer; t integer; v_amount bigint; after bigint; refusal text;
+  hold holds%ROWTYPE; due record; stored record; op integer;
+  post_slots integer[]; post_amounts bigint[]; post_kinds text[];
+  -- The group at hand and what to go back to.
+  g integer; g_first integer; g_over boolean := false;
+  g_e integer; g_balances bigint[]; g_versions bigint[];
+BEGIN
+  -- 1. FOR UPDATE waits for whoever is changing these rows and then reads the newest.
+  IF p_lock_wait_ms = 0 THEN
+    SELECT array_agg(u.id), array_agg(u.balance), array_agg(u.held), array_agg(u.version),
+           max(u.updated_at), min(u.next_expiry_at)
+      INTO u_ids, u_balances, u_helds, u_versions, u_updated_at, u_expiry_at
+      FROM (SELECT * FROM users WHERE id = ANY (p_users) ORDER BY id FOR UPDATE SKIP LOCKED) u;
+    SELECT array_agg(u.id), array_to_json(array_agg(u.id)) INTO u_locked, locked
+      FROM users u WHERE u.id = ANY (p_users) AND u.id <> ALL (coalesce(u_ids, '{}'));
+  ELSE
+    IF p_lock_wait_ms IS NOT NULL THEN
+      PERFORM set_config('lock_timeout', p_lock_wait_ms::text, true);
+    END IF;
+    SELECT array_agg(u.id), array_agg(u.balance), array_agg(u.held), array_agg(u.version),
+           max(u.updated_at), min(u.next_expiry_at)
+      INTO u_ids, u_balances, u_helds, u_versions, u_updated_at, u_expiry_at
+      FROM (SELECT * FROM users WHERE id = ANY (p_users) ORDER BY id FOR UPDATE) u;
+  END IF;
+  IF u_ids IS DISTINCT FROM p_users THEN
+    SELECT array_agg(f.balance ORDER BY x.slot), array_agg(f.held ORDER BY x.slot),
+           array_agg(f.version ORDER BY x.slot)
+      INTO u_balances, u_helds, u_versions
+      FROM unnest(p_users) WITH ORDINALITY AS x (id, slot)
+      LEFT JOIN unnest(u_ids, u_balances, u_helds, u_versions) AS f (id, balance, held, version)
+        ON f.id = x.id;
+  END IF;
+  -- Read after the lock: a user's times follow its versions.
+  -- Milliseconds, so that a time as it is shown is the time that is stored.
+  v_now := date_trunc('milliseconds', coalesce(p_now, clock_timestamp()));
+  decided_at := extract(epoch FROM v_now) * 1000;
+  IF u_updated_at > v_now THEN
+    SELECT array_agg(u.updated_at ORDER BY x.slot) INTO u_ahead
+      FROM unnest(p_users) WITH ORDINALITY AS x (id, slot)
+      LEFT JOIN users u ON u.id = x.id AND u.updated_at > v_now;
+  END IF;
+
+  -- 2. Holds that are due, each stamped with the moment it was due, or with its user's last time.
+  IF u_expiry_at <= v_now THEN
+    holds_changed := true;
+    FOR due IN
+      SELECT width_bucket(h.user_id, p_users) AS slot, h.user_id, h.id, h.amount,
+             greatest(h.expires_at, (SELECT u.updated_at FROM users u WHERE u.id = h.user_id)) AS at
+        FROM holds h
+       WHERE h.user_id = ANY (u_ids) AND h.state = 'open' AND h.expires_at <= v_now
+       ORDER BY h.user_id, h.expires_at, h.id
+    LOOP
+      UPDATE holds h SET state = 'expired', closed_at = h.expires_at
+       WHERE h.user_id = due.user_id AND h.id = due.id;
+      s := due.slot;
+      u_helds[s] := u_helds[s] - due.amount;
+      u_balances[s] := u_balances[s] + due.amount;
+      u_versions[s] := u_versions[s] + 1;
+      e := e + 1;
+      e_slots[e] := s; e_versions[e] := u_versions[s]; e_ops[e] := NULL;
+      e_amounts[e] := due.amount; e_balances[e] := u_balances[s];
+      e_kinds[e] := 'expiry'; e_ids[e] := due.id; e_times[e] := due.at;
+    END LOOP;
+  END IF;
+
+  -- Operations on the locked are decided: not now. A group is, when one of its legs is.
+  IF u_locked IS NOT NULL THEN
+    FOR i IN 1..n LOOP
+      IF g IS NULL OR p_groups[i] IS DISTINCT FROM g THEN
+        g := p_groups[i]; op := i;
+      END IF;
+      IF p_users[p_slots[i]] = ANY (u_locked) OR p_users[p_to_slots[i]] = ANY (u_locked) THEN
+        o_known[op] := true;
+        o_refusals[op] := 'ACCOUNT_LOCKED';
+      END IF;
+    END LOOP;
+    g := NULL;
+  END IF;
+
+  -- 3. Looked up after the lock: a twin in another process has committed, or waits behind us.
+  IF p_keys IS NOT NULL THEN
+    FOR stored IN
+      SELECT x AS op, k.*
+        FROM generate_series(1, n) AS x
+       CROSS JOIN LATERAL (
+         SELECT * FROM idempotency_keys i
+          WHERE i.user_id = CASE WHEN p_kinds[x] = 'opening' THEN creation_scope(p_keys[x])
+                                ELSE p_users[p_slots[x]] END
+            AND i.key = p_keys[x]
+         OFFSET 0) k
+    LOOP
+      op := stored.op;
+      o_known[op] := true;
+      IF stored.fingerprint <> p_fingerprints[op] THEN
+        o_refusals[op] := 'IDEMPOTENCY_KEY_REUSED';
+      ELSE
+        o_replays[op] := true;
+        o_refusals[op] := stored.refusal;
+        o_balances[op] := stored.balance;
+        o_versions[op] := stored.version;
+        o_amounts[op] := stored.amount;
+        o_legs[op] := stored.refused_leg;
+        o_ids[op] := stored.operation_id;
+        o_users[op] := stored.created_user_id;
+        o_times[op] := extract(epoch FROM stored.created_at) * 1000;
+      END IF;
+    END LOOP;
+  END IF;
+
+  -- 4. Decide, in order. Nothing but an opening is of 0, which one look at all finds at less than one at each.
+  IF 0 = ANY (p_amounts) THEN
+    FOR i IN 1..n LOOP
+      IF p_amounts[i] = 0 AND p_kinds[i] IS DISTINCT FROM 'opening' THEN
+        RAISE EXCEPTION 'no % is of 0', coalesce(p_kinds[i], 'adjustment')
+          USING ERRCODE = 'invalid_parameter_value';
+      END IF;
+    END LOOP;
+  END IF;
+  FOR i IN 1..n LOOP
+    IF p_groups IS NOT NULL THEN
+      IF p_groups[i] IS DISTINCT FROM g THEN
+        g := p_groups[i]; g_first := i; g_over := o_known[i] IS TRUE;
+        g_e := e; g_balances := u_balances; g_versions := u_versions;
+      END IF;
+      IF g IS NOT NULL AND p_kinds[i] IS DISTINCT FROM 'transfer' THEN
+        RAISE EXCEPTION 'only transfers go in groups, not: %', coalesce(p_kinds[i], 'adjustment')
+          USING ERRCODE = 'invalid_parameter_value';
+      END IF;
+    END IF;
+    CONTINUE WHEN o_known[i] OR g_over AND g IS NOT NULL;
+
+    s := p_slots[i];
+    kind := p_kinds[i];
+    v_amount := p_amounts[i];
+    refusal := NULL;
+
+    IF kind IS NULL THEN
+      after := u_balances[s] + v_amount;
+      IF after IS NULL THEN
+        IF v_amount IS NULL THEN
+          RAISE EXCEPTION 'an adjustment has an amount' USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+        refusal := 'USER_NOT_FOUND';
+      ELSIF p_if_versions[i] <> u_versions[s] THEN refusal := 'PRECONDITION_FAILED';
+      ELSIF after < coalesce(p_min_balances[i], 0) THEN refusal := 'INSUFFICIENT_FUNDS';
+      ELSIF after + u_helds[s] > balance_max THEN refusal := 'BALANCE_LIMIT_EXCEEDED';
+      ELSE
+        u_balances[s] := after;
+        u_versions[s] := u_versions[s] + 1;
+        e := e + 1;
+        e_slots[e] := s; e_versions[e] := u_versions[s]; e_ops[e] := i;
+        e_amounts[e] := v_amount; e_balances[e] := after;
+      END IF;
+
+    ELSE
+      -- Everything else says what it would post; what is posted is the same for all.
+      post_slots := '{}'; post_amounts := '{}'; post_kinds := '{}';
+      t := p_to_slots[i];
+      IF (CASE kind WHEN 'transfer' THEN v_amount > 0 AND t <> s
+                    WHEN 'hold' THEN v_amount > 0
+                    WHEN 'opening' THEN v_amount >= 0
+                    WHEN 'capture' THEN coalesce(v_amount > 0, true) AND t IS DISTINCT FROM s
+                    WHEN 'void' THEN v_amount IS NULL
+                    WHEN 'touch' THEN v_amount IS NULL END) IS NOT TRUE THEN
+        RAISE EXCEPTION 'there is no % of % from slot % to slot %', kind, v_amount, s, t
+          USING ERRCODE = 'invalid_parameter_value';
+      END IF;
+      IF kind = 'opening' THEN
+        IF u_balances[s] IS NOT NULL THEN refusal := 'USER_EXISTS';
+        ELSIF p_if_versions[i] IS NOT NULL THEN refusal := 'PRECONDITION_FAILED';
+        ELSE
+          u_balances[s] := 0; u_helds[s] := 0; u_versions[s] := 0;
+          created := created || s;
+          o_users[i] := p_users[s];
+          IF v_amount > 0 THEN
+            post_slots := ARRAY[s]; post_amounts := ARRAY[v_amount]; post_kinds := ARRAY['opening'];
+          END IF;
+        END IF;
+      ELSIF u_balances[s] IS NULL THEN refusal := 'USER_NOT_FOUND';
+      ELSIF p_if_versions[i] <> u_versions[s] THEN refusal := 'PRECONDITION_FAILED';
+      ELSIF t IS NOT NULL AND u_balances[t] IS NULL THEN refusal := 'RECIPIENT_NOT_FOUND';
+
+      ELSIF kind = 'transfer' THEN
+        IF u_balances[s] - v_amount < coalesce(p_min_balances[i], 0) THEN
+          refusal := 'INSUFFICIENT_FUNDS';
+        ELSIF u_balances[t] + u_helds[t] + v_amount > balance_max THEN
+          refusal := 'BALANCE_LIMIT_EXCEEDED';
+        ELSE
+          post_slots := ARRAY[s, t]; post_amounts := ARRAY[-v_amount, v_amount];
+          post_kinds := ARRAY['transfer', 'transfer'];
+        END IF;
+
+      ELSIF kind = 'hold' THEN
+        IF u_balances[s] - v_amount < coalesce(p_min_balances[i], 0) THEN
+          refusal := 'INSUFFICIENT_FUNDS';
+        ELSE
+          holds_changed := true;
+          u_helds[s] := u_helds[s] + v_amount;
+          INSERT INTO holds (user_id, id, amount, expires_at, created_at)
+          VALUES (p_users[s], p_operation_ids[i], v_amount,
+                  v_now + p_lifetimes[i] * interval '1 second', v_now);
+          post_slots := ARRAY[s]; post_amounts := ARRAY[-v_amount]; post_kinds := ARRAY['hold'];
+        END IF;
+
+      ELSIF kind IN ('capture', 'void') THEN
+        SELECT * INTO hold FROM holds h WHERE h.user_id = p_users[s] AND h.id = p_operation_ids[i];
+        v_amount := coalesce(v_amount, hold.amount);
+        IF hold.id IS NULL THEN refusal := 'HOLD_NOT_FOUND';
+        ELSIF hold.state <> 'open' THEN refusal := 'HOLD_CLOSED';
+        ELSIF v_amount > hold.amount THEN refusal := 'CAPTURE_EXCEEDS_HOLD';
+        ELSIF kind = 'void' THEN
+          post_slots := ARRAY[s]; post_amounts := ARRAY[hold.amount]; post_kinds := ARRAY['void'];
+        ELSIF u_balances[s] + hold.amount - v_amount < coalesce(p_min_balances[i], 0) THEN
+          refusal := 'INSUFFICIENT_FUNDS';
+        ELSIF t IS NULL THEN
+          post_slots := ARRAY[s, s]; post_amounts := ARRAY[hold.amount, -v_amount];
+          post_kinds := ARRAY['release', 'capture'];
+        ELSIF u_balances[t] + u_helds[t] + v_amount > balance_max THEN
+          refusal := 'BALANCE_LIMIT_EXCEEDED';
+        ELSE
+          post_slots := ARRAY[s, s, t]; post_amounts := ARRAY[hold.amount, -v_amount, v_amount];
+          post_kinds := ARRAY['release', 'capture', 'capture'];
+        END IF;
+        IF refusal IS NULL THEN
+          holds_changed := true;
+          u_helds[s] := u_helds[s] - hold.amount;
+          o_amounts[i] := hold.amount;
+          UPDATE holds h
+             SET state = CASE kind WHEN 'void' THEN 'voided' ELSE 'captured' END,
+                 captured = CASE kind WHEN 'capture' THEN v_amount END, closed_at = v_now
+           WHERE h.user_id = hold.user_id AND h.id = hold.id;
+        END IF;
+      END IF;
+
+      FOR p IN 1..cardinality(post_slots) LOOP
+        t := post_slots[p];
+        u_balances[t] := u_balances[t] + post_amounts[p];
+        u_versions[t] := u_versions[t] + 1;
+        e := e + 1;
+        e_slots[e] := t; e_versions[e] := u_versions[t]; e_ops[e] := i;
+        e_amounts[e] := post_amounts[p]; e_balances[e] := u_balances[t];
+        e_kinds[e] := post_kinds[p]; e_ids[e] := p_operation_ids[i];
+      END LOOP;
+    END IF;
+
+    IF refusal IS NOT NULL THEN
+      o_refusals[i] := refusal;
+      IF g IS NOT NULL THEN
+        -- The whole group never was: back to where it began, and on with what follows it.
+        g_over := true;
+        o_refusals[g_first] := refusal;
+        o_legs[g_first] := i - g_first + 1;
+        u_balances := g_balances; u_versions := g_versions;
+        e := g_e;
+        e_slots := e_slots[1:e]; e_versions := e_versions[1:e]; e_ops := e_ops[1:e];
+        e_amounts := e_amounts[1:e]; e_balances := e_balances[1:e];
+        e_kinds := e_kinds[1:e]; e_ids := e_ids[1:e];
+        -- An element set later must sit at its index (see above), so they are never empty.
+        IF e = 0 THEN e_kinds := '{NULL}'; e_ids := '{NULL}'; END IF;
+        o_balances[g_first] := u_balances[p_slots[g_first]];
+        o_versions[g_first] := u_versions[p_slots[g_first]];
+        CONTINUE;
+      END IF;
+    END IF;
+    o_balances[i] := u_balances[s];
+    o_versions[i] := u_versions[s];
+  END LOOP;
+
+  -- 5. Entries and balances in one statement, so that the guard on users sees both.
+  IF e > 0 THEN
+    WITH written AS (
+      INSERT INTO entries (user_id, version, amount, balance, created_at, kind, operation_id,
+                           reference, metadata)
+      SELECT p_users[e_slots[x]], e_versions[x], e_amounts[x], e_balances[x],
+             coalesce(e_times[x], greatest(v_now, u_ahead[e_slots[x]])),
+             coalesce(e_kinds[x], 'adjustment'), e_ids[x],
+             p_references[e_ops[x]], p_metadata[e_ops[x]]
+        FROM generate_series(1, e) AS x
+    )
+    UPDATE users u
+       SET balance = u_balances[width_bucket(u.id, p_users)],
+           held = u_helds[width_bucket(u.id, p_users)],
+           version = u_versions[width_bucket(u.id, p_users)],
+           updated_at = greatest(v_now, u_ahead[width_bucket(u.id, p_users)]),
+           next_expiry_at = CASE WHEN holds_changed THEN
+             (SELECT min(h.expires_at) FROM holds h WHERE h.user_id = u.id AND h.state = 'open')
+             ELSE u.next_expiry_at END
+     WHERE u.id = ANY (p_users) AND u.version <> u_versions[width_bucket(u.id, p_users)];
+  END IF;
+  IF created <> '{}' THEN
+    INSERT INTO users (id, balance, held, version, next_expiry_at, created_at, updated_at)
+    SELECT p_users[slot], u_balances[slot], u_helds[slot], u_versions[slot],
+           (SELECT min(h.expires_at) FROM holds h
+             WHERE h.user_id = p_users[slot] AND h.state = 'open'), v_now, v_now
+      FROM unnest(created) AS slot;
+  END IF;
+  -- What is not there may yet come to be, so a "not found" is not kept.
+  IF p_keys IS NOT NULL THEN
+    INSERT INTO idempotency_keys (user_id, key, fingerprint, kind, refusal, amount, balance, version,
+                                  operation_id, created_user_id, refused_leg, created_at)
+    SELECT CASE WHEN p_kinds[x] = 'opening' THEN creation_scope(p_keys[x])
+                ELSE p_users[p_slots[x]] END,
+           p_keys[x], p_fingerprints[x], coalesce(p_kinds[x], 'adjustment'), o_refusals[x],
+           coalesce(o_amounts[x], p_amounts[x]), o_balances[x], o_versions[x],
+           p_operation_ids[x], o_users[x], o_legs[x], v_now
+      FROM generate_series(1, n) AS x
+     WHERE p_keys[x] IS NOT NULL AND o_known[x] IS NOT TRUE
+       AND coalesce(o_refusals[x], '') <> ALL
+           ('{USER_NOT_FOUND,RECIPIENT_NOT_FOUND,HOLD_NOT_FOUND,USER_EXISTS}');
+    -- Twice as many as came, so that the table shrinks to what it should hold.
+    WITH old AS (
+      SELECT k.user_id, k.key FROM idempotency_keys k
+       WHERE k.created_at < v_now - p_key_lifetime * interval '1 second'
+       ORDER BY k.created_at LIMIT 2 * n
+         FOR UPDATE SKIP LOCKED
+    )
+    DELETE FROM idempotency_keys k USING old WHERE k.user_id = old.user_id AND k.key = old.key;
+  END IF;
+
+  refusals := array_to_json(o_refusals);
+  balances := array_to_json(o_balances);
+  versions := array_to_json(o_versions);
+  IF holds_changed OR p_keys IS NOT NULL THEN amounts := array_to_json(o_amounts); END IF;
+  IF p_groups IS NOT NULL THEN refused_legs := array_to_json(o_legs); END IF;
+  IF p_keys IS NOT NULL THEN
+    replays := array_to_json(o_replays);
+    operation_ids := array_to_json(o_ids);
+    created_user_ids := array_to_json(o_users);
+    times := array_to_json(o_times);
+  END IF;
+END $$;
