@@ -42,7 +42,7 @@ export function addServiceCommands(
         migrate.error(`error: --${flag} goes with \`balancectl migrate down\``);
       }
     }
-    await (await import("./migrate.ts")).migrate(context, action, flags);
+    setExitCode(await (await import("./migrate.ts")).migrate(context, action, flags));
   });
 
   addStress(program, add, context, setExitCode);

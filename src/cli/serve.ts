@@ -1,5 +1,6 @@
 import cluster from "node:cluster";
 import type { Config } from "../config.ts";
+import { refuseAlterations } from "../database/alterations.ts";
 import { announceServer } from "../database/migrator.ts";
 import { isLoopback } from "../http/middleware/guard-origin.ts";
 import { createLogger } from "../log.ts";
@@ -36,7 +37,8 @@ export async function serve(context: Context, flags: ServeFlags): Promise<void> 
   try {
     const opened = await openDatabase(config, stopping, progress.update);
     try {
-      const { latest } = await prepareSchema(opened, flags.migrate, stopping);
+      const { latest, status } = await prepareSchema(opened, flags.migrate, stopping);
+      refuseAlterations(status.altered, status.schema);
       const lock = await announceServer(opened.url);
       try {
         const service: Service =
