@@ -1,2 +1,3 @@
 DROP FUNCTION apply_adjustment;
 DROP FUNCTION apply_operations;
+DROP FUNCTION hold_state;

@@ -36,6 +36,8 @@
 --   refused_legs         for the first of a refused group, which one was refused, from 1
 --   replays   true where the key had the answer; then operation_ids, created_user_ids and
 --             times (ms since 1970) come with it
+--   holds     capture and void: the hold as the operation left it, or found it closed (HOLD_CLOSED), see
+--             hold_state(); also of a replay; NULL when there is none in the batch
 --   locked    the ids of users that another session has locked; not by operation
 -- decided_at is the clock, in ms since 1970: the time stamped on the entries, but for those of a user
 -- whose last entry is later than it. A clock that was wrong for a moment leaves such users behind.
@@ -60,7 +62,7 @@ CREATE OR REPLACE FUNCTION apply_operations(
   p_lock_wait_ms  integer DEFAULT NULL,
   OUT refusals json, OUT balances json, OUT versions json, OUT amounts json,
   OUT refused_legs json, OUT replays json, OUT operation_ids json, OUT created_user_ids json,
-  OUT times json, OUT locked json, OUT decided_at double precision
+  OUT times json, OUT holds json, OUT locked json, OUT decided_at double precision
 )
 LANGUAGE plpgsql
 -- A batch names its rows, so every plan goes by index, also one made while the tables were small,
@@ -90,6 +92,8 @@ DECLARE
   o_legs integer[] := '{NULL}'::integer[]; o_replays boolean[] := '{NULL}'::boolean[];
   o_ids uuid[] := '{NULL}'::uuid[]; o_users bigint[] := '{NULL}'::bigint[];
   o_times double precision[] := '{NULL}'::double precision[]; o_known boolean[] := '{NULL}'::boolean[];
+  -- NULL until there is one.
+  o_holds json[];
   -- Entries to write.
   entry_count integer := 0;
   e_slots integer[]; e_versions bigint[]; e_amounts bigint[]; e_balances bigint[]; e_ops integer[];
@@ -203,6 +207,11 @@ BEGIN
         o_ids[operation] := stored.operation_id;
         o_users[operation] := stored.created_user_id;
         o_times[operation] := extract(epoch FROM stored.created_at) * 1000;
+        IF stored.kind IN ('capture', 'void') AND coalesce(stored.refusal, 'HOLD_CLOSED') = 'HOLD_CLOSED' THEN
+          IF o_holds IS NULL THEN o_holds := '{NULL}'; END IF;
+          o_holds[operation] := (SELECT hold_state(h) FROM holds h
+                                  WHERE h.user_id = stored.user_id AND h.id = stored.operation_id);
+        END IF;
       END IF;
     END LOOP;
   END IF;
@@ -332,7 +341,12 @@ BEGIN
         UPDATE holds h
            SET state = CASE op_kind WHEN 'void' THEN 'voided' ELSE 'captured' END,
                captured = CASE op_kind WHEN 'capture' THEN asked END, closed_at = v_now
-         WHERE h.user_id = closing.user_id AND h.id = closing.id;
+         WHERE h.user_id = closing.user_id AND h.id = closing.id
+        RETURNING * INTO closing;
+      END IF;
+      IF op_kind IN ('capture', 'void') AND coalesce(reason, 'HOLD_CLOSED') = 'HOLD_CLOSED' THEN
+        IF o_holds IS NULL THEN o_holds := '{NULL}'; END IF;
+        o_holds[i] := hold_state(closing);
       END IF;
 
       FOR posting IN 1..cardinality(post_slots) LOOP
@@ -423,6 +437,7 @@ BEGIN
   END IF;
 
   refusals := array_to_json(o_refusals);
+  holds := array_to_json(o_holds);
   balances := array_to_json(o_balances);
   versions := array_to_json(o_versions);
   IF holds_changed OR p_keys IS NOT NULL THEN amounts := array_to_json(o_amounts); END IF;

@@ -88,8 +88,18 @@ interface Answer {
   operation_ids?: (string | null)[] | null;
   created_user_ids?: (number | null)[] | null;
   times?: (number | null)[] | null;
+  holds?: (HoldAnswer | null)[] | null;
   locked?: number[] | null;
   decided_at: number;
+}
+
+/** Of a capture or void: the hold as it left it, or found it closed. Times in ms since 1970. */
+interface HoldAnswer {
+  state: "captured" | "voided" | "expired";
+  captured: number | null;
+  createdAt: number;
+  expiresAt: number | null;
+  closedAt: number;
 }
 
 function encode(operations: readonly Operation[], settings: BatchSettings): (string | null)[] {

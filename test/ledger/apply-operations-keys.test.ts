@@ -47,7 +47,7 @@ describe("the same key and the same request: the first answer again, and nothing
     return { first, second };
   }
   const timeMs = Date.parse("2040-01-01T00:00:00Z");
-  const replayed = { refusedLeg: null, createdUserId: null, replay: true, timeMs };
+  const replayed = { refusedLeg: null, createdUserId: null, replay: true, timeMs, hold: null };
 
   test("an adjustment", async () => {
     const [user = 0] = await open(10);
