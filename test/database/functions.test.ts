@@ -75,6 +75,44 @@ describe("the functions of the migrations", () => {
   });
 });
 
+/** Parameters are told by the database, variables by the text. */
+function variablesOf(text: string): string[] {
+  const code = text.replaceAll(/--.*$/gm, "");
+  const [, declared = ""] = /^DECLARE\n(.*?)^BEGIN$/ms.exec(code) ?? [];
+  const names = declared.split(";").map((one) => one.trim().split(/\s/)[0] ?? "");
+  const loops = [...code.matchAll(/\bFOR(?:EACH)? (\w+) IN\b/g)].map(([, name = ""]) => name);
+  return [...names, ...loops].filter(Boolean);
+}
+
+test("no variable or parameter has the name of a column or a table", async () => {
+  const url = await createTestDatabase();
+  const taken = await psql<{ name: string }>(
+    url,
+    `SELECT column_name AS name FROM information_schema.columns WHERE table_schema = 'public'
+      UNION SELECT unnest(ARRAY[relname, rtrim(relname, 's')]) FROM pg_class
+             WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'`,
+  );
+  const parameters = await psql<{ name: string; parameters: string[] | null }>(
+    url,
+    `SELECT proname AS name, proargnames AS parameters FROM pg_proc
+      WHERE pronamespace = 'public'::regnamespace`,
+  );
+  const names = parameters.flatMap(({ name, parameters: own }) =>
+    [...(own ?? []), ...variablesOf(sources.get(name) ?? "")].map((variable) => [name, variable]),
+  );
+  expect(names).toEqual(
+    expect.arrayContaining([
+      ["apply_operations", "payer"],
+      ["apply_operations", "p_slots"],
+      ["apply_operations", "posting"],
+      ["version_at", "middle"],
+    ]),
+  );
+  const colliding = names.filter(([, variable]) => taken.some(({ name }) => name === variable));
+  // What it is called in the answer.
+  expect(colliding).toEqual([["apply_operations", "holds"]]);
+});
+
 test("what has been released stays as it was, by its checksum", async () => {
   const released = (await readFile(join(folder, "released.sha256"), "utf8")).trim().split("\n");
   const now = files.map((file) => {
