@@ -106,6 +106,7 @@ DECLARE
   -- The group at hand and what to go back to.
   group_number integer; group_first integer; group_over boolean := false;
   group_entry_count integer; group_balances bigint[]; group_versions bigint[];
+  -- What the stages before found: holds that were due, outcomes that were stored, for which operation.
   due record; looked_up record; stored idempotency_keys%ROWTYPE; operation integer;
 BEGIN
   -- 1. FOR UPDATE waits for whoever is changing these rows and then reads the newest.
@@ -304,43 +305,45 @@ BEGIN
         END IF;
       END IF;
 
-      IF reason IS NOT NULL THEN
-        post_slots := '{}'::integer[];
-      ELSIF u_balances[payer] + payer_change < coalesce(p_min_balances[i], 0) THEN
-        reason := 'INSUFFICIENT_FUNDS'; post_slots := '{}'::integer[];
-      ELSIF u_balances[payee] + u_helds[payee] + payee_change > balance_max THEN
-        reason := 'BALANCE_LIMIT_EXCEEDED'; post_slots := '{}'::integer[];
-      ELSIF op_kind = 'hold' THEN
-        holds_changed := true;
-        u_helds[payer] := u_helds[payer] + asked;
-        INSERT INTO holds (user_id, id, amount, expires_at, created_at)
-        VALUES (p_users[payer], p_operation_ids[i], asked,
-                v_now + p_lifetimes[i] * interval '1 second', v_now);
-      ELSIF op_kind IN ('capture', 'void') THEN
-        holds_changed := true;
-        u_helds[payer] := u_helds[payer] - closing.amount;
-        o_amounts[i] := closing.amount;
-        UPDATE holds h
-           SET state = CASE op_kind WHEN 'void' THEN 'voided' ELSE 'captured' END,
-               captured = CASE op_kind WHEN 'capture' THEN asked END, closed_at = v_now
-         WHERE h.user_id = closing.user_id AND h.id = closing.id
-        RETURNING * INTO closing;
+      IF reason IS NULL THEN
+        IF u_balances[payer] + payer_change < coalesce(p_min_balances[i], 0) THEN
+          reason := 'INSUFFICIENT_FUNDS';
+        ELSIF u_balances[payee] + u_helds[payee] + payee_change > balance_max THEN
+          reason := 'BALANCE_LIMIT_EXCEEDED';
+        ELSIF op_kind = 'hold' THEN
+          holds_changed := true;
+          u_helds[payer] := u_helds[payer] + asked;
+          INSERT INTO holds (user_id, id, amount, expires_at, created_at)
+          VALUES (p_users[payer], p_operation_ids[i], asked,
+                  v_now + p_lifetimes[i] * interval '1 second', v_now);
+        ELSIF op_kind IN ('capture', 'void') THEN
+          holds_changed := true;
+          u_helds[payer] := u_helds[payer] - closing.amount;
+          o_amounts[i] := closing.amount;
+          UPDATE holds h
+             SET state = CASE op_kind WHEN 'void' THEN 'voided' ELSE 'captured' END,
+                 captured = CASE op_kind WHEN 'capture' THEN asked END, closed_at = v_now
+           WHERE h.user_id = closing.user_id AND h.id = closing.id
+          RETURNING * INTO closing;
+        END IF;
       END IF;
       IF op_kind IN ('capture', 'void') AND coalesce(reason, 'HOLD_CLOSED') = 'HOLD_CLOSED' THEN
         IF o_holds IS NULL THEN o_holds := '{NULL}'; END IF;
         o_holds[i] := hold_state(closing);
       END IF;
 
-      FOR posting IN 1..cardinality(post_slots) LOOP
-        party := post_slots[posting];
-        u_balances[party] := u_balances[party] + post_amounts[posting];
-        u_versions[party] := u_versions[party] + 1;
-        entry_count := entry_count + 1;
-        e_slots[entry_count] := party; e_versions[entry_count] := u_versions[party];
-        e_ops[entry_count] := i; e_amounts[entry_count] := post_amounts[posting];
-        e_balances[entry_count] := u_balances[party]; e_kinds[entry_count] := post_kinds[posting];
-        e_ids[entry_count] := p_operation_ids[i];
-      END LOOP;
+      IF reason IS NULL THEN
+        FOR posting IN 1..cardinality(post_slots) LOOP
+          party := post_slots[posting];
+          u_balances[party] := u_balances[party] + post_amounts[posting];
+          u_versions[party] := u_versions[party] + 1;
+          entry_count := entry_count + 1;
+          e_slots[entry_count] := party; e_versions[entry_count] := u_versions[party];
+          e_ops[entry_count] := i; e_amounts[entry_count] := post_amounts[posting];
+          e_balances[entry_count] := u_balances[party]; e_kinds[entry_count] := post_kinds[posting];
+          e_ids[entry_count] := p_operation_ids[i];
+        END LOOP;
+      END IF;
     END IF;
 
     IF reason IS NOT NULL THEN
