@@ -8,7 +8,7 @@ import type pg from "pg";
 import { BalancectlError } from "../errors.ts";
 import { bodyOf, frozenFunctions } from "./frozen-functions.ts";
 import { checksumOf, migrationFiles } from "./migration-files.ts";
-import { appliedChecksums } from "./schema-migrations.ts";
+import { appliedChecksums, ownPlace } from "./schema-migrations.ts";
 
 export interface Alteration {
   readonly what: "migration" | "function";
@@ -50,6 +50,28 @@ export async function findAlterations(client: pg.Client): Promise<Alteration[]> 
     altered.push({ what: "function", name, migration, found: body ? differs : "none" });
   }
   return altered;
+}
+
+/**
+ * Before a migration is applied: CREATE OR REPLACE would make another program's function ours.
+ * @throws BalancectlError MIGRATION_FAILED when one that the migration makes first is there already
+ */
+export async function refuseForeignFunctions(client: pg.Client, migration: string): Promise<void> {
+  const files = (await migrationFiles()).filter(({ name }) => name <= migration);
+  const made = await Promise.all(
+    files.map(async ({ up }) =>
+      frozenFunctions(await readFile(up, "utf8")).map(({ name }) => name),
+    ),
+  );
+  const before = made.slice(0, -1).flat();
+  const first = (made.at(-1) ?? []).filter((name) => !before.includes(name));
+  const [found] = (await functionBodies(client, first)).keys();
+  if (found === undefined) return;
+  throw new BalancectlError(
+    "MIGRATION_FAILED",
+    `${migration} failed: function "${found}" already exists. It was rolled back; the schema is at ` +
+      `${files.at(-2)?.name ?? "nothing"}. What is there already is another program's: ${ownPlace}`,
+  );
 }
 
 /** @throws BalancectlError SCHEMA_ALTERED that says what to do, when there are any */

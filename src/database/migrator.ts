@@ -7,7 +7,12 @@ import { readFile } from "node:fs/promises";
 import type pg from "pg";
 import type { Umzug } from "umzug";
 import { BalancectlError } from "../errors.ts";
-import { type Alteration, findAlterations, refuseAlterations } from "./alterations.ts";
+import {
+  type Alteration,
+  findAlterations,
+  refuseAlterations,
+  refuseForeignFunctions,
+} from "./alterations.ts";
 import { type Holdings, holdingsOf, namesToRevert, refuseOpenHolds } from "./migrate-down.ts";
 import { connect } from "./migration-connection.ts";
 import { requireRights, whyFailed } from "./migration-failure.ts";
@@ -194,7 +199,10 @@ async function createUmzug(
     migrations: files.map(({ name, up, down }) => ({
       name,
       up: async () => {
-        const first = () => client.query(createSchemaMigrations);
+        const first = async () => {
+          await client.query(createSchemaMigrations);
+          await refuseForeignFunctions(client, name);
+        };
         checksum = checksumOf(await begin(client, name, up, signal, first));
       },
       // Once more, now that nothing is left that could open another.

@@ -160,6 +160,28 @@ test("a later copy of a function takes the place of an earlier one, and gives it
   expect((await verify(url)).ok).toBe(true);
 });
 
+test("another program's function of a name that is ours is not replaced", async () => {
+  const url = await createTestDatabase({ template: false });
+  await psql(
+    url,
+    "CREATE FUNCTION creation_scope(p_key text) RETURNS bigint LANGUAGE sql AS 'SELECT 7::bigint'",
+  );
+  const before = await functionsOf(url);
+  const { code, stdout } = await commandLine(url).run("migrate", "--json");
+  expect([code, JSON.parse(stdout).error]).toEqual([
+    1,
+    {
+      code: "MIGRATION_FAILED",
+      message: expect.stringMatching(
+        /^0002-idempotency-keys failed: function "creation_scope" already exists\. It was rolled back; the schema is at 0001-users-and-entries\. What is there already is another program's: /,
+      ),
+    },
+  ]);
+  const after = await functionsOf(url);
+  expect(after).toEqual(expect.arrayContaining(before));
+  expect(await psql(url, "SELECT creation_scope('x')::int AS it")).toEqual([{ it: 7 }]);
+});
+
 describe("a migration that was applied from another text", () => {
   const latest = "0005-version-at";
 
