@@ -42,8 +42,9 @@ CREATE TABLE entries (
 
 CREATE INDEX entries_operation_id ON entries (operation_id) WHERE operation_id IS NOT NULL;
 
+-- from functions/refuse_entry_change.sql
 -- The journal only grows.
-CREATE FUNCTION refuse_entry_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION refuse_entry_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION 'entries are append-only: % is refused', TG_OP
     USING ERRCODE = 'restrict_violation', CONSTRAINT = 'entries_append_only', TABLE = 'entries',
@@ -53,8 +54,9 @@ END $$;
 CREATE TRIGGER entries_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON entries
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_entry_change();
 
+-- from functions/refuse_user_removal.sql
 -- A user with a history stays, under the same id.
-CREATE FUNCTION refuse_user_removal() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION refuse_user_removal() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION 'users keep their id and their history: % is refused', TG_OP
     USING ERRCODE = 'restrict_violation', CONSTRAINT = 'users_keep_history', TABLE = 'users';
@@ -63,11 +65,12 @@ END $$;
 CREATE TRIGGER users_keep_history BEFORE DELETE OR TRUNCATE OR UPDATE OF id ON users
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_user_removal();
 
+-- from functions/refuse_balance_without_entry.sql
 -- A balance is what the user's last entry says, whoever writes it. One statement-level trigger
 -- looks at all changed rows together; a row's last entry is the one with its version and none after.
 -- Its search_path is that of the migration (see begin() of the migrator), as of each function that
 -- names a table: pg_dump restores with none at all, and a caller's may lead to another table.
-CREATE FUNCTION refuse_balance_without_entry() RETURNS trigger LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION refuse_balance_without_entry() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 DECLARE

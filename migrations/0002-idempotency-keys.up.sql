@@ -23,9 +23,10 @@ CREATE TABLE idempotency_keys (
   CONSTRAINT idempotency_keys_key_length CHECK (octet_length(key) BETWEEN 1 AND 255)
 );
 
+-- from functions/creation_scope.sql
 -- The scope of a creation's key, from -2^31 to -1: by its hash, so that creations share no hot page.
-CREATE FUNCTION creation_scope(key text) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT AS $$
-  SELECT -1 - ('x' || encode(substr(sha256(convert_to(key, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint % 2147483648
+CREATE OR REPLACE FUNCTION creation_scope(p_key text) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT AS $$
+  SELECT -1 - ('x' || encode(substr(sha256(convert_to(p_key, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint % 2147483648
 $$;
 
 -- Finds the keys that are past their time.

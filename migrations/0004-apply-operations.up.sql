@@ -1,3 +1,14 @@
+-- from functions/hold_state.sql
+-- A hold as apply_operations answers it, with times in ms since 1970.
+CREATE OR REPLACE FUNCTION hold_state(p_hold holds) RETURNS json LANGUAGE sql STABLE AS $$
+  SELECT json_build_object(
+           'state', p_hold.state, 'captured', p_hold.captured,
+           'createdAt', (extract(epoch FROM p_hold.created_at) * 1000)::double precision,
+           'expiresAt', (extract(epoch FROM p_hold.expires_at) * 1000)::double precision,
+           'closedAt', (extract(epoch FROM p_hold.closed_at) * 1000)::double precision)
+$$;
+
+-- from functions/apply_operations.sql
 -- The one way to change a balance: a batch of operations in one statement, so in one transaction
 -- and one commit. In order:
 --   1. lock the users, in id order, so that batches cannot deadlock
@@ -36,12 +47,13 @@
 --   refused_legs         for the first of a refused group, which one was refused, from 1
 --   replays   true where the key had the answer; then operation_ids, created_user_ids and
 --             times (ms since 1970) come with it
+--   holds     capture and void: the hold as the operation left it, or found it closed (HOLD_CLOSED), see
+--             hold_state(); also of a replay; NULL when there is none in the batch
 --   locked    the ids of users that another session has locked; not by operation
 -- decided_at is the clock, in ms since 1970: the time stamped on the entries, but for those of a user
 -- whose last entry is later than it. A clock that was wrong for a moment leaves such users behind.
 -- Their entries keep that time until the clock has come to it; nobody else's, and no hold's or key's.
-
-CREATE FUNCTION apply_operations(
+CREATE OR REPLACE FUNCTION apply_operations(
   p_users         bigint[],
   p_slots         integer[],
   p_amounts       bigint[],
@@ -61,7 +73,7 @@ CREATE FUNCTION apply_operations(
   p_lock_wait_ms  integer DEFAULT NULL,
   OUT refusals json, OUT balances json, OUT versions json, OUT amounts json,
   OUT refused_legs json, OUT replays json, OUT operation_ids json, OUT created_user_ids json,
-  OUT times json, OUT locked json, OUT decided_at double precision
+  OUT times json, OUT holds json, OUT locked json, OUT decided_at double precision
 )
 LANGUAGE plpgsql
 -- A batch names its rows, so every plan goes by index, also one made while the tables were small,
@@ -74,7 +86,7 @@ SET search_path FROM CURRENT
 AS $$
 DECLARE
   balance_max CONSTANT bigint := 9007199254740991;
-  n CONSTANT integer := cardinality(p_slots);
+  operation_count CONSTANT integer := cardinality(p_slots);
   -- Users by slot; NULL where there is none.
   u_ids bigint[]; u_balances bigint[]; u_helds bigint[]; u_versions bigint[];
   -- By slot, where the user's last entry is later than the clock; NULL when there is no such user.
@@ -82,7 +94,7 @@ DECLARE
   u_updated_at timestamptz; u_expiry_at timestamptz;
   v_now timestamptz;
   u_locked bigint[];
-  created integer[] := '{}'::integer[];
+  created_slots integer[] := '{}'::integer[];
   holds_changed boolean := false;
   -- Outcomes by operation. They begin as {NULL} so that an element set later sits at its index,
   -- and with their type, or each call would read them from text.
@@ -91,18 +103,22 @@ DECLARE
   o_legs integer[] := '{NULL}'::integer[]; o_replays boolean[] := '{NULL}'::boolean[];
   o_ids uuid[] := '{NULL}'::uuid[]; o_users bigint[] := '{NULL}'::bigint[];
   o_times double precision[] := '{NULL}'::double precision[]; o_known boolean[] := '{NULL}'::boolean[];
+  -- NULL until there is one.
+  o_holds json[];
   -- Entries to write.
-  e integer := 0;
+  entry_count integer := 0;
   e_slots integer[]; e_versions bigint[]; e_amounts bigint[]; e_balances bigint[]; e_ops integer[];
   e_kinds text[] := '{NULL}'::text[]; e_ids uuid[] := '{NULL}'::uuid[];
   e_times timestamptz[] := '{NULL}'::timestamptz[];
-  -- The operation at hand and its postings.
-  kind text; s integer; t integer; v_amount bigint; after bigint; refusal text;
-  hold holds%ROWTYPE; due record; stored record; op integer;
-  post_slots integer[]; post_amounts bigint[]; post_kinds text[];
+  -- The operation at hand, by index i, who pays and who is paid, by slot, and its postings.
+  op_kind text; payer integer; payee integer; asked bigint; reason text;
+  payer_after bigint; payer_change bigint; payee_change bigint; closing holds%ROWTYPE;
+  party integer; post_slots integer[]; post_amounts bigint[]; post_kinds text[];
   -- The group at hand and what to go back to.
-  g integer; g_first integer; g_over boolean := false;
-  g_e integer; g_balances bigint[]; g_versions bigint[];
+  group_number integer; group_first integer; group_over boolean := false;
+  group_entry_count integer; group_balances bigint[]; group_versions bigint[];
+  -- What the stages before found: holds that were due, outcomes that were stored, for which operation.
+  due record; looked_up record; stored idempotency_keys%ROWTYPE; operation integer;
 BEGIN
   -- 1. FOR UPDATE waits for whoever is changing these rows and then reads the newest.
   IF p_lock_wait_ms = 0 THEN
@@ -142,231 +158,231 @@ BEGIN
   -- 2. Holds that are due, each stamped with the moment it was due, or with its user's last time.
   IF u_expiry_at <= v_now THEN
     holds_changed := true;
-    FOR due IN
-      SELECT width_bucket(h.user_id, p_users) AS slot, h.user_id, h.id, h.amount,
-             greatest(h.expires_at, (SELECT u.updated_at FROM users u WHERE u.id = h.user_id)) AS at
-        FROM holds h
-       WHERE h.user_id = ANY (u_ids) AND h.state = 'open' AND h.expires_at <= v_now
-       ORDER BY h.user_id, h.expires_at, h.id
-    LOOP
-      UPDATE holds h SET state = 'expired', closed_at = h.expires_at
-       WHERE h.user_id = due.user_id AND h.id = due.id;
-      s := due.slot;
-      u_helds[s] := u_helds[s] - due.amount;
-      u_balances[s] := u_balances[s] + due.amount;
-      u_versions[s] := u_versions[s] + 1;
-      e := e + 1;
-      e_slots[e] := s; e_versions[e] := u_versions[s]; e_ops[e] := NULL;
-      e_amounts[e] := due.amount; e_balances[e] := u_balances[s];
-      e_kinds[e] := 'expiry'; e_ids[e] := due.id; e_times[e] := due.at;
+    FOR due IN SELECT * FROM close_due_holds(u_ids, v_now) LOOP
+      payer := width_bucket(due.holder, p_users);
+      u_helds[payer] := u_helds[payer] - due.held_amount;
+      u_balances[payer] := u_balances[payer] + due.held_amount;
+      u_versions[payer] := u_versions[payer] + 1;
+      entry_count := entry_count + 1;
+      e_slots[entry_count] := payer; e_versions[entry_count] := u_versions[payer];
+      e_ops[entry_count] := NULL; e_amounts[entry_count] := due.held_amount;
+      e_balances[entry_count] := u_balances[payer]; e_kinds[entry_count] := 'expiry';
+      e_ids[entry_count] := due.hold_id; e_times[entry_count] := due.due_at;
     END LOOP;
   END IF;
 
   -- Operations on the locked are decided: not now. A group is, when one of its legs is.
   IF u_locked IS NOT NULL THEN
-    FOR i IN 1..n LOOP
-      IF g IS NULL OR p_groups[i] IS DISTINCT FROM g THEN
-        g := p_groups[i]; op := i;
-      END IF;
-      IF p_users[p_slots[i]] = ANY (u_locked) OR p_users[p_to_slots[i]] = ANY (u_locked) THEN
-        o_known[op] := true;
-        o_refusals[op] := 'ACCOUNT_LOCKED';
-      END IF;
+    FOREACH operation IN ARRAY locked_operations(p_users, p_slots, p_to_slots, p_groups, u_locked) LOOP
+      o_known[operation] := true;
+      o_refusals[operation] := 'ACCOUNT_LOCKED';
     END LOOP;
-    g := NULL;
   END IF;
 
   -- 3. Looked up after the lock: a twin in another process has committed, or waits behind us.
   IF p_keys IS NOT NULL THEN
-    FOR stored IN
-      SELECT x AS op, k.*
-        FROM generate_series(1, n) AS x
-       CROSS JOIN LATERAL (
-         SELECT * FROM idempotency_keys i
-          WHERE i.user_id = CASE WHEN p_kinds[x] = 'opening' THEN creation_scope(p_keys[x])
-                                ELSE p_users[p_slots[x]] END
-            AND i.key = p_keys[x]
-         OFFSET 0) k
-    LOOP
-      op := stored.op;
-      o_known[op] := true;
-      IF stored.fingerprint <> p_fingerprints[op] THEN
-        o_refusals[op] := 'IDEMPOTENCY_KEY_REUSED';
-      ELSE
-        o_replays[op] := true;
-        o_refusals[op] := stored.refusal;
-        o_balances[op] := stored.balance;
-        o_versions[op] := stored.version;
-        o_amounts[op] := stored.amount;
-        o_legs[op] := stored.refused_leg;
-        o_ids[op] := stored.operation_id;
-        o_users[op] := stored.created_user_id;
-        o_times[op] := extract(epoch FROM stored.created_at) * 1000;
+    looked_up := stored_outcomes(p_users, p_slots, p_kinds, p_keys);
+    FOR i IN 1..coalesce(cardinality(looked_up.operations), 0) LOOP
+      operation := looked_up.operations[i];
+      stored := looked_up.outcomes[i];
+      o_known[operation] := true;
+      IF stored.fingerprint <> p_fingerprints[operation] THEN
+        o_refusals[operation] := 'IDEMPOTENCY_KEY_REUSED';
+        CONTINUE;
+      END IF;
+      o_replays[operation] := true;
+      o_refusals[operation] := stored.refusal;
+      o_balances[operation] := stored.balance;
+      o_versions[operation] := stored.version;
+      o_amounts[operation] := stored.amount;
+      o_legs[operation] := stored.refused_leg;
+      o_ids[operation] := stored.operation_id;
+      o_users[operation] := stored.created_user_id;
+      o_times[operation] := extract(epoch FROM stored.created_at) * 1000;
+      IF stored.kind IN ('capture', 'void')
+         AND coalesce(stored.refusal, 'HOLD_CLOSED') = 'HOLD_CLOSED' THEN
+        IF o_holds IS NULL THEN o_holds := '{NULL}'; END IF;
+        o_holds[operation] := (SELECT hold_state(h) FROM holds h
+                                WHERE h.user_id = stored.user_id AND h.id = stored.operation_id);
       END IF;
     END LOOP;
   END IF;
 
   -- 4. Decide, in order. Nothing but an opening is of 0, which one look at all finds at less than one at each.
   IF 0 = ANY (p_amounts) THEN
-    FOR i IN 1..n LOOP
+    FOR i IN 1..operation_count LOOP
       IF p_amounts[i] = 0 AND p_kinds[i] IS DISTINCT FROM 'opening' THEN
         RAISE EXCEPTION 'no % is of 0', coalesce(p_kinds[i], 'adjustment')
           USING ERRCODE = 'invalid_parameter_value';
       END IF;
     END LOOP;
   END IF;
-  FOR i IN 1..n LOOP
+  FOR i IN 1..operation_count LOOP
     IF p_groups IS NOT NULL THEN
-      IF p_groups[i] IS DISTINCT FROM g THEN
-        g := p_groups[i]; g_first := i; g_over := o_known[i] IS TRUE;
-        g_e := e; g_balances := u_balances; g_versions := u_versions;
+      IF p_groups[i] IS DISTINCT FROM group_number THEN
+        group_number := p_groups[i]; group_first := i; group_over := o_known[i] IS TRUE;
+        group_entry_count := entry_count; group_balances := u_balances; group_versions := u_versions;
       END IF;
-      IF g IS NOT NULL AND p_kinds[i] IS DISTINCT FROM 'transfer' THEN
+      IF group_number IS NOT NULL AND p_kinds[i] IS DISTINCT FROM 'transfer' THEN
         RAISE EXCEPTION 'only transfers go in groups, not: %', coalesce(p_kinds[i], 'adjustment')
           USING ERRCODE = 'invalid_parameter_value';
       END IF;
     END IF;
-    CONTINUE WHEN o_known[i] OR g_over AND g IS NOT NULL;
+    CONTINUE WHEN o_known[i] OR group_over AND group_number IS NOT NULL;
 
-    s := p_slots[i];
-    kind := p_kinds[i];
-    v_amount := p_amounts[i];
-    refusal := NULL;
+    payer := p_slots[i];
+    op_kind := p_kinds[i];
+    asked := p_amounts[i];
+    reason := NULL;
 
-    IF kind IS NULL THEN
-      after := u_balances[s] + v_amount;
-      IF after IS NULL THEN
-        IF v_amount IS NULL THEN
+    -- An adjustment has a floor and a ceiling of its own: by the way of the others a batch of 32 on one
+    -- user would take PostgreSQL 28 % more instructions.
+    IF op_kind IS NULL THEN
+      payer_after := u_balances[payer] + asked;
+      IF payer_after IS NULL THEN
+        IF asked IS NULL THEN
           RAISE EXCEPTION 'an adjustment has an amount' USING ERRCODE = 'invalid_parameter_value';
         END IF;
-        refusal := 'USER_NOT_FOUND';
-      ELSIF p_if_versions[i] <> u_versions[s] THEN refusal := 'PRECONDITION_FAILED';
-      ELSIF after < coalesce(p_min_balances[i], 0) THEN refusal := 'INSUFFICIENT_FUNDS';
-      ELSIF after + u_helds[s] > balance_max THEN refusal := 'BALANCE_LIMIT_EXCEEDED';
+        reason := 'USER_NOT_FOUND';
+      ELSIF p_if_versions[i] <> u_versions[payer] THEN reason := 'PRECONDITION_FAILED';
+      ELSIF payer_after < coalesce(p_min_balances[i], 0) THEN reason := 'INSUFFICIENT_FUNDS';
+      ELSIF payer_after + u_helds[payer] > balance_max THEN reason := 'BALANCE_LIMIT_EXCEEDED';
       ELSE
-        u_balances[s] := after;
-        u_versions[s] := u_versions[s] + 1;
-        e := e + 1;
-        e_slots[e] := s; e_versions[e] := u_versions[s]; e_ops[e] := i;
-        e_amounts[e] := v_amount; e_balances[e] := after;
+        u_balances[payer] := payer_after;
+        u_versions[payer] := u_versions[payer] + 1;
+        entry_count := entry_count + 1;
+        e_slots[entry_count] := payer; e_versions[entry_count] := u_versions[payer];
+        e_ops[entry_count] := i; e_amounts[entry_count] := asked;
+        e_balances[entry_count] := payer_after;
       END IF;
 
     ELSE
       -- Everything else says what it would post; what is posted is the same for all.
-      post_slots := '{}'; post_amounts := '{}'; post_kinds := '{}';
-      t := p_to_slots[i];
-      IF (CASE kind WHEN 'transfer' THEN v_amount > 0 AND t <> s
-                    WHEN 'hold' THEN v_amount > 0
-                    WHEN 'opening' THEN v_amount >= 0
-                    WHEN 'capture' THEN coalesce(v_amount > 0, true) AND t IS DISTINCT FROM s
-                    WHEN 'void' THEN v_amount IS NULL
-                    WHEN 'touch' THEN v_amount IS NULL END) IS NOT TRUE THEN
-        RAISE EXCEPTION 'there is no % of % from slot % to slot %', kind, v_amount, s, t
+      post_slots := '{}'::integer[];
+      payer_change := NULL; payee_change := NULL;
+      payee := p_to_slots[i];
+      IF (CASE op_kind WHEN 'transfer' THEN asked > 0 AND payee <> payer
+                       WHEN 'hold' THEN asked > 0
+                       WHEN 'opening' THEN asked >= 0
+                       WHEN 'capture' THEN coalesce(asked > 0, true) AND payee IS DISTINCT FROM payer
+                       WHEN 'void' THEN asked IS NULL
+                       WHEN 'touch' THEN asked IS NULL END) IS NOT TRUE THEN
+        RAISE EXCEPTION 'there is no % of % from slot % to slot %', op_kind, asked, payer, payee
           USING ERRCODE = 'invalid_parameter_value';
       END IF;
-      IF kind = 'opening' THEN
-        IF u_balances[s] IS NOT NULL THEN refusal := 'USER_EXISTS';
-        ELSIF p_if_versions[i] IS NOT NULL THEN refusal := 'PRECONDITION_FAILED';
+      IF op_kind = 'opening' THEN
+        IF u_balances[payer] IS NOT NULL THEN reason := 'USER_EXISTS';
+        ELSIF p_if_versions[i] IS NOT NULL THEN reason := 'PRECONDITION_FAILED';
         ELSE
-          u_balances[s] := 0; u_helds[s] := 0; u_versions[s] := 0;
-          created := created || s;
-          o_users[i] := p_users[s];
-          IF v_amount > 0 THEN
-            post_slots := ARRAY[s]; post_amounts := ARRAY[v_amount]; post_kinds := ARRAY['opening'];
+          u_balances[payer] := 0; u_helds[payer] := 0; u_versions[payer] := 0;
+          created_slots := created_slots || payer;
+          o_users[i] := p_users[payer];
+          IF asked > 0 THEN
+            post_slots := ARRAY[payer]; post_amounts := ARRAY[asked]; post_kinds := ARRAY['opening'];
           END IF;
         END IF;
-      ELSIF u_balances[s] IS NULL THEN refusal := 'USER_NOT_FOUND';
-      ELSIF p_if_versions[i] <> u_versions[s] THEN refusal := 'PRECONDITION_FAILED';
-      ELSIF t IS NOT NULL AND u_balances[t] IS NULL THEN refusal := 'RECIPIENT_NOT_FOUND';
+      ELSIF u_balances[payer] IS NULL THEN reason := 'USER_NOT_FOUND';
+      ELSIF p_if_versions[i] <> u_versions[payer] THEN reason := 'PRECONDITION_FAILED';
+      ELSIF payee IS NOT NULL AND u_balances[payee] IS NULL THEN reason := 'RECIPIENT_NOT_FOUND';
 
-      ELSIF kind = 'transfer' THEN
-        IF u_balances[s] - v_amount < coalesce(p_min_balances[i], 0) THEN
-          refusal := 'INSUFFICIENT_FUNDS';
-        ELSIF u_balances[t] + u_helds[t] + v_amount > balance_max THEN
-          refusal := 'BALANCE_LIMIT_EXCEEDED';
+      ELSIF op_kind = 'transfer' THEN
+        payer_change := -asked; payee_change := asked;
+        post_slots := ARRAY[payer, payee]; post_amounts := ARRAY[-asked, asked];
+        post_kinds := ARRAY['transfer', 'transfer'];
+
+      ELSIF op_kind = 'hold' THEN
+        payer_change := -asked;
+        post_slots := ARRAY[payer]; post_amounts := ARRAY[-asked]; post_kinds := ARRAY['hold'];
+
+      ELSIF op_kind IN ('capture', 'void') THEN
+        SELECT * INTO closing FROM holds h
+         WHERE h.user_id = p_users[payer] AND h.id = p_operation_ids[i];
+        asked := coalesce(asked, closing.amount);
+        IF closing.id IS NULL THEN reason := 'HOLD_NOT_FOUND';
+        ELSIF closing.state <> 'open' THEN reason := 'HOLD_CLOSED';
+        ELSIF asked > closing.amount THEN reason := 'CAPTURE_EXCEEDS_HOLD';
+        ELSIF op_kind = 'void' THEN
+          -- Only gives back: neither the floor nor the ceiling is in its way.
+          post_slots := ARRAY[payer]; post_amounts := ARRAY[closing.amount]; post_kinds := ARRAY['void'];
         ELSE
-          post_slots := ARRAY[s, t]; post_amounts := ARRAY[-v_amount, v_amount];
-          post_kinds := ARRAY['transfer', 'transfer'];
-        END IF;
-
-      ELSIF kind = 'hold' THEN
-        IF u_balances[s] - v_amount < coalesce(p_min_balances[i], 0) THEN
-          refusal := 'INSUFFICIENT_FUNDS';
-        ELSE
-          holds_changed := true;
-          u_helds[s] := u_helds[s] + v_amount;
-          INSERT INTO holds (user_id, id, amount, expires_at, created_at)
-          VALUES (p_users[s], p_operation_ids[i], v_amount,
-                  v_now + p_lifetimes[i] * interval '1 second', v_now);
-          post_slots := ARRAY[s]; post_amounts := ARRAY[-v_amount]; post_kinds := ARRAY['hold'];
-        END IF;
-
-      ELSIF kind IN ('capture', 'void') THEN
-        SELECT * INTO hold FROM holds h WHERE h.user_id = p_users[s] AND h.id = p_operation_ids[i];
-        v_amount := coalesce(v_amount, hold.amount);
-        IF hold.id IS NULL THEN refusal := 'HOLD_NOT_FOUND';
-        ELSIF hold.state <> 'open' THEN refusal := 'HOLD_CLOSED';
-        ELSIF v_amount > hold.amount THEN refusal := 'CAPTURE_EXCEEDS_HOLD';
-        ELSIF kind = 'void' THEN
-          post_slots := ARRAY[s]; post_amounts := ARRAY[hold.amount]; post_kinds := ARRAY['void'];
-        ELSIF u_balances[s] + hold.amount - v_amount < coalesce(p_min_balances[i], 0) THEN
-          refusal := 'INSUFFICIENT_FUNDS';
-        ELSIF t IS NULL THEN
-          post_slots := ARRAY[s, s]; post_amounts := ARRAY[hold.amount, -v_amount];
+          payer_change := closing.amount - asked;
+          post_slots := ARRAY[payer, payer]; post_amounts := ARRAY[closing.amount, -asked];
           post_kinds := ARRAY['release', 'capture'];
-        ELSIF u_balances[t] + u_helds[t] + v_amount > balance_max THEN
-          refusal := 'BALANCE_LIMIT_EXCEEDED';
-        ELSE
-          post_slots := ARRAY[s, s, t]; post_amounts := ARRAY[hold.amount, -v_amount, v_amount];
-          post_kinds := ARRAY['release', 'capture', 'capture'];
-        END IF;
-        IF refusal IS NULL THEN
-          holds_changed := true;
-          u_helds[s] := u_helds[s] - hold.amount;
-          o_amounts[i] := hold.amount;
-          UPDATE holds h
-             SET state = CASE kind WHEN 'void' THEN 'voided' ELSE 'captured' END,
-                 captured = CASE kind WHEN 'capture' THEN v_amount END, closed_at = v_now
-           WHERE h.user_id = hold.user_id AND h.id = hold.id;
+          IF payee IS NOT NULL THEN
+            payee_change := asked;
+            post_slots := post_slots || payee; post_amounts := post_amounts || asked;
+            post_kinds := post_kinds || 'capture'::text;
+          END IF;
         END IF;
       END IF;
 
-      FOR p IN 1..cardinality(post_slots) LOOP
-        t := post_slots[p];
-        u_balances[t] := u_balances[t] + post_amounts[p];
-        u_versions[t] := u_versions[t] + 1;
-        e := e + 1;
-        e_slots[e] := t; e_versions[e] := u_versions[t]; e_ops[e] := i;
-        e_amounts[e] := post_amounts[p]; e_balances[e] := u_balances[t];
-        e_kinds[e] := post_kinds[p]; e_ids[e] := p_operation_ids[i];
-      END LOOP;
+      IF reason IS NULL THEN
+        IF u_balances[payer] + payer_change < coalesce(p_min_balances[i], 0) THEN
+          reason := 'INSUFFICIENT_FUNDS';
+        ELSIF u_balances[payee] + u_helds[payee] + payee_change > balance_max THEN
+          reason := 'BALANCE_LIMIT_EXCEEDED';
+        ELSIF op_kind = 'hold' THEN
+          holds_changed := true;
+          u_helds[payer] := u_helds[payer] + asked;
+          INSERT INTO holds (user_id, id, amount, expires_at, created_at)
+          VALUES (p_users[payer], p_operation_ids[i], asked,
+                  v_now + p_lifetimes[i] * interval '1 second', v_now);
+        ELSIF op_kind IN ('capture', 'void') THEN
+          holds_changed := true;
+          u_helds[payer] := u_helds[payer] - closing.amount;
+          o_amounts[i] := closing.amount;
+          UPDATE holds h
+             SET state = CASE op_kind WHEN 'void' THEN 'voided' ELSE 'captured' END,
+                 captured = CASE op_kind WHEN 'capture' THEN asked END, closed_at = v_now
+           WHERE h.user_id = closing.user_id AND h.id = closing.id
+          RETURNING * INTO closing;
+        END IF;
+      END IF;
+      IF op_kind IN ('capture', 'void') AND coalesce(reason, 'HOLD_CLOSED') = 'HOLD_CLOSED' THEN
+        IF o_holds IS NULL THEN o_holds := '{NULL}'; END IF;
+        o_holds[i] := hold_state(closing);
+      END IF;
+
+      IF reason IS NULL THEN
+        FOR posting IN 1..cardinality(post_slots) LOOP
+          party := post_slots[posting];
+          u_balances[party] := u_balances[party] + post_amounts[posting];
+          u_versions[party] := u_versions[party] + 1;
+          entry_count := entry_count + 1;
+          e_slots[entry_count] := party; e_versions[entry_count] := u_versions[party];
+          e_ops[entry_count] := i; e_amounts[entry_count] := post_amounts[posting];
+          e_balances[entry_count] := u_balances[party]; e_kinds[entry_count] := post_kinds[posting];
+          e_ids[entry_count] := p_operation_ids[i];
+        END LOOP;
+      END IF;
     END IF;
 
-    IF refusal IS NOT NULL THEN
-      o_refusals[i] := refusal;
-      IF g IS NOT NULL THEN
+    IF reason IS NOT NULL THEN
+      o_refusals[i] := reason;
+      IF group_number IS NOT NULL THEN
         -- The whole group never was: back to where it began, and on with what follows it.
-        g_over := true;
-        o_refusals[g_first] := refusal;
-        o_legs[g_first] := i - g_first + 1;
-        u_balances := g_balances; u_versions := g_versions;
-        e := g_e;
-        e_slots := e_slots[1:e]; e_versions := e_versions[1:e]; e_ops := e_ops[1:e];
-        e_amounts := e_amounts[1:e]; e_balances := e_balances[1:e];
-        e_kinds := e_kinds[1:e]; e_ids := e_ids[1:e];
+        group_over := true;
+        o_refusals[group_first] := reason;
+        o_legs[group_first] := i - group_first + 1;
+        u_balances := group_balances; u_versions := group_versions;
+        entry_count := group_entry_count;
+        e_slots := e_slots[1:entry_count]; e_versions := e_versions[1:entry_count];
+        e_ops := e_ops[1:entry_count]; e_amounts := e_amounts[1:entry_count];
+        e_balances := e_balances[1:entry_count]; e_kinds := e_kinds[1:entry_count];
+        e_ids := e_ids[1:entry_count];
         -- An element set later must sit at its index (see above), so they are never empty.
-        IF e = 0 THEN e_kinds := '{NULL}'; e_ids := '{NULL}'; END IF;
-        o_balances[g_first] := u_balances[p_slots[g_first]];
-        o_versions[g_first] := u_versions[p_slots[g_first]];
+        IF entry_count = 0 THEN e_kinds := '{NULL}'; e_ids := '{NULL}'; END IF;
+        o_balances[group_first] := u_balances[p_slots[group_first]];
+        o_versions[group_first] := u_versions[p_slots[group_first]];
         CONTINUE;
       END IF;
     END IF;
-    o_balances[i] := u_balances[s];
-    o_versions[i] := u_versions[s];
+    o_balances[i] := u_balances[payer];
+    o_versions[i] := u_versions[payer];
   END LOOP;
 
   -- 5. Entries and balances in one statement, so that the guard on users sees both.
-  IF e > 0 THEN
+  IF entry_count > 0 THEN
     WITH written AS (
       INSERT INTO entries (user_id, version, amount, balance, created_at, kind, operation_id,
                            reference, metadata)
@@ -374,7 +390,7 @@ BEGIN
              coalesce(e_times[x], greatest(v_now, u_ahead[e_slots[x]])),
              coalesce(e_kinds[x], 'adjustment'), e_ids[x],
              p_references[e_ops[x]], p_metadata[e_ops[x]]
-        FROM generate_series(1, e) AS x
+        FROM generate_series(1, entry_count) AS x
     )
     UPDATE users u
        SET balance = u_balances[width_bucket(u.id, p_users)],
@@ -386,12 +402,12 @@ BEGIN
              ELSE u.next_expiry_at END
      WHERE u.id = ANY (p_users) AND u.version <> u_versions[width_bucket(u.id, p_users)];
   END IF;
-  IF created <> '{}' THEN
+  IF created_slots <> '{}' THEN
     INSERT INTO users (id, balance, held, version, next_expiry_at, created_at, updated_at)
     SELECT p_users[slot], u_balances[slot], u_helds[slot], u_versions[slot],
            (SELECT min(h.expires_at) FROM holds h
              WHERE h.user_id = p_users[slot] AND h.state = 'open'), v_now, v_now
-      FROM unnest(created) AS slot;
+      FROM unnest(created_slots) AS slot;
   END IF;
   -- What is not there may yet come to be, so a "not found" is not kept.
   IF p_keys IS NOT NULL THEN
@@ -402,21 +418,16 @@ BEGIN
            p_keys[x], p_fingerprints[x], coalesce(p_kinds[x], 'adjustment'), o_refusals[x],
            coalesce(o_amounts[x], p_amounts[x]), o_balances[x], o_versions[x],
            p_operation_ids[x], o_users[x], o_legs[x], v_now
-      FROM generate_series(1, n) AS x
+      FROM generate_series(1, operation_count) AS x
      WHERE p_keys[x] IS NOT NULL AND o_known[x] IS NOT TRUE
        AND coalesce(o_refusals[x], '') <> ALL
            ('{USER_NOT_FOUND,RECIPIENT_NOT_FOUND,HOLD_NOT_FOUND,USER_EXISTS}');
     -- Twice as many as came, so that the table shrinks to what it should hold.
-    WITH old AS (
-      SELECT k.user_id, k.key FROM idempotency_keys k
-       WHERE k.created_at < v_now - p_key_lifetime * interval '1 second'
-       ORDER BY k.created_at LIMIT 2 * n
-         FOR UPDATE SKIP LOCKED
-    )
-    DELETE FROM idempotency_keys k USING old WHERE k.user_id = old.user_id AND k.key = old.key;
+    PERFORM remove_old_keys(v_now - p_key_lifetime * interval '1 second', 2 * operation_count);
   END IF;
 
   refusals := array_to_json(o_refusals);
+  holds := array_to_json(o_holds);
   balances := array_to_json(o_balances);
   versions := array_to_json(o_versions);
   IF holds_changed OR p_keys IS NOT NULL THEN amounts := array_to_json(o_amounts); END IF;
@@ -429,10 +440,11 @@ BEGIN
   END IF;
 END $$;
 
+-- from functions/apply_adjustment.sql
 -- One plain adjustment that travels alone, as one UPDATE with its conditions: what entering
 -- apply_operations costs would be most of its time. Returns the same JSON, or NULL when nothing was
 -- changed: apply_operations then says why.
-CREATE FUNCTION apply_adjustment(p_user bigint, p_amount bigint) RETURNS json
+CREATE OR REPLACE FUNCTION apply_adjustment(p_user bigint, p_amount bigint) RETURNS json
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -460,4 +472,93 @@ BEGIN
                               'versions', json_build_array(j.version),
                               'decided_at', extract(epoch FROM j.created_at) * 1000) INTO answer;
   RETURN answer;
+END $$;
+
+-- from functions/close_due_holds.sql
+-- Closes the users' holds that are due: each with the moment that its entry has, when it was due or its
+-- user's last time, in the order of the entries. The users are locked. For apply_operations, whose
+-- settings its plan is made under.
+CREATE OR REPLACE FUNCTION close_due_holds(p_user_ids bigint[], p_now timestamptz)
+RETURNS TABLE (holder bigint, hold_id uuid, held_amount bigint, due_at timestamptz)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+  RETURN QUERY
+  WITH closed AS (
+    UPDATE holds h SET state = 'expired', closed_at = h.expires_at
+     WHERE h.user_id = ANY (p_user_ids) AND h.state = 'open' AND h.expires_at <= p_now
+    RETURNING h.user_id, h.id, h.amount, h.expires_at
+  )
+  SELECT c.user_id, c.id, c.amount,
+         greatest(c.expires_at, (SELECT u.updated_at FROM users u WHERE u.id = c.user_id))
+    FROM closed c
+   ORDER BY c.user_id, c.expires_at, c.id;
+END $$;
+
+-- from functions/locked_operations.sql
+-- Which operations act on a user of p_locked: by index, of a group its first. See apply_operations for
+-- the other parameters.
+CREATE OR REPLACE FUNCTION locked_operations(
+  p_users bigint[], p_slots integer[], p_to_slots integer[], p_groups integer[], p_locked bigint[]
+) RETURNS integer[]
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+  operations integer[] := '{}';
+  operation integer;
+  group_number integer;
+BEGIN
+  FOR i IN 1..cardinality(p_slots) LOOP
+    IF group_number IS NULL OR p_groups[i] IS DISTINCT FROM group_number THEN
+      group_number := p_groups[i]; operation := i;
+    END IF;
+    IF p_users[p_slots[i]] = ANY (p_locked) OR p_users[p_to_slots[i]] = ANY (p_locked) THEN
+      operations := operations || operation;
+    END IF;
+  END LOOP;
+  RETURN operations;
+END $$;
+
+-- from functions/stored_outcomes.sql
+-- What is stored under the keys of a batch: which operations, by index, and the row of each; both NULL
+-- where nothing is. See apply_operations for the parameters.
+CREATE OR REPLACE FUNCTION stored_outcomes(
+  p_users bigint[], p_slots integer[], p_kinds text[], p_keys text[],
+  OUT operations integer[], OUT outcomes idempotency_keys[]
+)
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+  -- A probe a key, whatever the statistics say.
+  SELECT array_agg(x), array_agg(k.found) INTO operations, outcomes
+    FROM generate_series(1, cardinality(p_slots)) AS x
+   CROSS JOIN LATERAL (
+     SELECT i AS found FROM idempotency_keys i
+      WHERE i.user_id = CASE WHEN p_kinds[x] = 'opening' THEN creation_scope(p_keys[x])
+                             ELSE p_users[p_slots[x]] END
+        AND i.key = p_keys[x]
+     OFFSET 0) k;
+END $$;
+
+-- from functions/remove_old_keys.sql
+-- Removes the oldest idempotency keys from before a moment, p_limit at the most and none that another
+-- session has locked. Returns how many.
+CREATE OR REPLACE FUNCTION remove_old_keys(p_before timestamptz, p_limit bigint) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+  removed bigint;
+BEGIN
+  WITH old AS (
+    SELECT k.user_id, k.key FROM idempotency_keys k
+     WHERE k.created_at < p_before
+     ORDER BY k.created_at LIMIT p_limit
+       FOR UPDATE SKIP LOCKED
+  )
+  DELETE FROM idempotency_keys k USING old WHERE k.user_id = old.user_id AND k.key = old.key;
+  GET DIAGNOSTICS removed = ROW_COUNT;
+  RETURN removed;
 END $$;

@@ -1,7 +1,8 @@
+-- from functions/version_at.sql
 -- A user's last version at a moment, 0 before the first. Versions have no gap and times follow
 -- versions, so bisection finds it with about 20 probes of the primary key in a million entries,
 -- and the hot path pays for no index on time.
-CREATE FUNCTION version_at(p_user_id bigint, p_at timestamptz) RETURNS bigint
+CREATE OR REPLACE FUNCTION version_at(p_user_id bigint, p_at timestamptz) RETURNS bigint
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$

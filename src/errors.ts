@@ -40,6 +40,7 @@ export const processMessages = {
   SCHEMA_OUTDATED: "The database schema is older than this program",
   SCHEMA_TOO_NEW: "The database schema is newer than this program",
   SCHEMA_FOREIGN: "The database holds another program's tables",
+  SCHEMA_ALTERED: "The database is not what this program's migrations make",
   MIGRATION_FAILED: "A migration failed and was rolled back",
   SERVER_FAILED: "The server could not start",
 } as const;

@@ -33,6 +33,7 @@ export const exitCodeOf: Readonly<Record<ErrorCode, 1 | 2 | 3>> = {
   SCHEMA_OUTDATED: 1,
   SCHEMA_TOO_NEW: 1,
   SCHEMA_FOREIGN: 1,
+  SCHEMA_ALTERED: 1,
   MIGRATION_FAILED: 1,
   SERVER_FAILED: 1,
 };

@@ -3,15 +3,20 @@
  * transaction, so both are added here: one advisory lock around a whole run, and each file together
  * with its row in schema_migrations in one transaction.
  */
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import type pg from "pg";
 import type { Umzug } from "umzug";
 import { BalancectlError } from "../errors.ts";
-import { packageRoot } from "../package-root.ts";
+import {
+  type Alteration,
+  findAlterations,
+  refuseAlterations,
+  refuseForeignFunctions,
+} from "./alterations.ts";
 import { type Holdings, holdingsOf, namesToRevert, refuseOpenHolds } from "./migrate-down.ts";
 import { connect } from "./migration-connection.ts";
 import { requireRights, whyFailed } from "./migration-failure.ts";
+import { checksumOf, type MigrationFile, migrationFiles } from "./migration-files.ts";
 import {
   lockAsServer,
   lockMigrations,
@@ -29,6 +34,10 @@ export interface SchemaStatus {
   readonly pending: string[];
   /** Applied, but not among the files of this program: the database is newer than it. */
   readonly unknown: string[];
+  /** What is not as the applied ones make it. */
+  readonly altered: Alteration[];
+  /** The schema of the ledger, quoted where SQL wants it; "" while there is none. */
+  readonly schema: string;
 }
 
 /** Names of the migrations that a run applied or reverted, in that order. */
@@ -45,11 +54,14 @@ export interface MigrateOptions {
 
 /**
  * Applies every pending migration. Waits while another process migrates, a minute at the most.
- * @throws BalancectlError SCHEMA_TOO_NEW, SCHEMA_FOREIGN, MIGRATION_FAILED (rolled back),
- * DATABASE_UNAVAILABLE
+ * @throws BalancectlError SCHEMA_TOO_NEW, SCHEMA_FOREIGN, SCHEMA_ALTERED (an applied one has another
+ * text), MIGRATION_FAILED (rolled back), DATABASE_UNAVAILABLE
  */
 export async function migrateUp(url: string, options: MigrateOptions = {}): Promise<MigrationRun> {
   return await withMigrator(url, options, async (client, umzug, files, applied) => {
+    // A function may be altered: what comes may be what puts it right.
+    const altered = (await findAlterations(client)).filter(({ what }) => what === "migration");
+    refuseAlterations(altered, "");
     if (files.length > applied.length) await requireRights(client);
     return (await umzug.up()).map(({ name }) => name);
   });
@@ -115,6 +127,8 @@ export async function schemaStatus(url: string): Promise<SchemaStatus> {
       applied,
       pending: files.filter((name) => !applied.includes(name)),
       unknown: applied.filter((name) => !files.includes(name)),
+      altered: await findAlterations(client),
+      schema: await currentSchema(client),
     };
   } catch (error) {
     throw translateError(error);
@@ -171,12 +185,6 @@ async function canceller(url: string, client: pg.Client): Promise<() => Promise<
   };
 }
 
-interface MigrationFile {
-  readonly name: string;
-  readonly up: string;
-  readonly down: string;
-}
-
 /** Umzug is loaded when there is something to do: a server whose schema is ready has 9 MB less. */
 async function createUmzug(
   client: pg.Client,
@@ -184,20 +192,30 @@ async function createUmzug(
   signal: AbortSignal | undefined,
 ): Promise<Umzug<pg.Client>> {
   const { Umzug } = await import("umzug");
+  let checksum = "";
   return new Umzug({
     context: client,
     logger: undefined,
     migrations: files.map(({ name, up, down }) => ({
       name,
-      up: () => begin(client, name, up, signal, () => client.query(createSchemaMigrations)),
+      up: async () => {
+        const first = async () => {
+          await client.query(createSchemaMigrations);
+          await refuseForeignFunctions(client, name);
+        };
+        checksum = checksumOf(await begin(client, name, up, signal, first));
+      },
       // Once more, now that nothing is left that could open another.
-      down: () => begin(client, name, down, signal, () => refuseOpenHolds(client, [name])),
+      down: async () => {
+        await begin(client, name, down, signal, () => refuseOpenHolds(client, [name]));
+      },
     })),
     // Called right after up or down: the log and the migration commit together.
     storage: {
       executed: () => appliedMigrations(client),
       logMigration: async ({ name }) => {
-        await client.query("INSERT INTO schema_migrations (name) VALUES ($1)", [name]);
+        const row = "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)";
+        await client.query(row, [name, checksum]);
         await client.query("COMMIT");
       },
       unlogMigration: async ({ name }) => {
@@ -208,14 +226,17 @@ async function createUmzug(
   });
 }
 
-/** Opens the transaction that the storage commits; on failure it is rolled back here. */
+/**
+ * Opens the transaction that the storage commits; on failure it is rolled back here.
+ * @returns what was run
+ */
 async function begin(
   client: pg.Client,
   name: string,
   file: string,
   signal: AbortSignal | undefined,
   first: () => Promise<unknown>,
-): Promise<void> {
+): Promise<string> {
   signal?.throwIfAborted();
   try {
     await client.query("BEGIN");
@@ -224,7 +245,9 @@ async function begin(
       "SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)",
     );
     await first();
-    await client.query(await readFile(file, "utf8"));
+    const sql = await readFile(file, "utf8");
+    await client.query(sql);
+    return sql;
   } catch (error) {
     await client.query("ROLLBACK").catch(() => {});
     if (error instanceof BalancectlError) throw error;
@@ -234,17 +257,11 @@ async function begin(
   }
 }
 
-async function migrationFiles(): Promise<MigrationFile[]> {
-  const folder = join(packageRoot, "migrations");
-  const names = (await readdir(folder))
-    .filter((file) => file.endsWith(".up.sql"))
-    .map((file) => file.slice(0, -".up.sql".length))
-    .sort();
-  return names.map((name) => ({
-    name,
-    up: join(folder, `${name}.up.sql`),
-    down: join(folder, `${name}.down.sql`),
-  }));
+async function currentSchema(client: pg.Client): Promise<string> {
+  const { rows } = await client.query<{ schema: string | null }>(
+    "SELECT quote_ident(current_schema()) AS schema",
+  );
+  return rows[0]?.schema ?? "";
 }
 
 /** Umzug wraps what a migration throws. */

@@ -1,6 +1,6 @@
 /**
  * One batch, one statement, one transaction, one round trip: operations are laid out as arrays for
- * the database function apply_operations (migrations/0004), and its answer is laid out as outcomes.
+ * the database function apply_operations (migrations/functions), and its answer is laid out as outcomes.
  */
 import type { Statement } from "../database/one-value-query.ts";
 import type { Writer } from "../database/writers.ts";
@@ -88,8 +88,18 @@ interface Answer {
   operation_ids?: (string | null)[] | null;
   created_user_ids?: (number | null)[] | null;
   times?: (number | null)[] | null;
+  holds?: (HoldAnswer | null)[] | null;
   locked?: number[] | null;
   decided_at: number;
+}
+
+/** Of a capture or void: the hold as it left it, or found it closed. Times in ms since 1970. */
+interface HoldAnswer {
+  state: "captured" | "voided" | "expired";
+  captured: number | null;
+  createdAt: number;
+  expiresAt: number | null;
+  closedAt: number;
 }
 
 function encode(operations: readonly Operation[], settings: BatchSettings): (string | null)[] {

@@ -30,13 +30,5 @@ async function pruneStep(writer: Writer, days: number): Promise<number> {
 const statement = {
   name: "prune_keys",
   text: `
-    WITH old AS (
-      SELECT user_id, key FROM idempotency_keys
-       WHERE created_at < clock_timestamp() - $1::double precision * interval '1 day'
-       ORDER BY created_at LIMIT $2::bigint
-         FOR UPDATE SKIP LOCKED),
-    removed AS (
-      DELETE FROM idempotency_keys k USING old WHERE k.user_id = old.user_id AND k.key = old.key
-      RETURNING 1)
-    SELECT count(*) FROM removed`,
+    SELECT remove_old_keys(clock_timestamp() - $1::double precision * interval '1 day', $2::bigint)`,
 };

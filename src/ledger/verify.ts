@@ -4,6 +4,7 @@
  * size, so neither side needs memory for the whole.
  */
 import pg from "pg";
+import { type Alteration, findAlterations } from "../database/alterations.ts";
 import { connectionParts } from "../database/connection-parts.ts";
 import { translateError } from "../database/translate-error.ts";
 import {
@@ -78,7 +79,7 @@ async function verifySnapshot(
   { userId, signal, onProgress }: VerifyOptions,
 ): Promise<Verification> {
   const findings = new Map<string, Finding>();
-  const add = ({ name }: Check, rows: Row[]) => {
+  const add = (name: string, rows: readonly Row[]) => {
     for (const { user_id, version, expected, found } of rows) {
       // One finding a user: the first check that fails is the nearest to the cause.
       const key = user_id === null ? `${name} ${expected}` : String(user_id);
@@ -92,7 +93,7 @@ async function verifySnapshot(
   for (const { after, last } of steps) {
     for (const check of userChecks) {
       signal?.throwIfAborted();
-      add(check, await rowsOf(client, check, [after, last]));
+      add(check.name, await rowsOf(client, check, [after, last]));
     }
     const { rows } = await client.query<{ count: number }>(
       "SELECT count(*) FROM entries WHERE user_id > $1 AND user_id <= $2",
@@ -105,11 +106,19 @@ async function verifySnapshot(
     userId === undefined ? [transferCheck, paymentCheck, guardCheck] : [guardCheck];
   for (const check of wholeChecks) {
     signal?.throwIfAborted();
-    add(check, await rowsOf(client, check, []));
+    add(check.name, await rowsOf(client, check, []));
   }
+  for (const one of await findAlterations(client)) add(one.what, [rowOf(one)]);
   const users = steps.reduce((sum, step) => sum + step.users, 0);
   const found = [...findings.values()];
   return { ok: found.length === 0, users, entries: checked, findings: found };
+}
+
+/** A function or a migration that is not as this program ships it. */
+function rowOf({ what, name, migration, found }: Alteration): Row {
+  const expected =
+    what === "function" ? `${name}() as ${migration} makes it` : `${name} as it is shipped`;
+  return { user_id: null, version: null, expected, found };
 }
 
 interface Row {

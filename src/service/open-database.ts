@@ -4,7 +4,7 @@ import type { Config } from "../config.ts";
 import { databaseLabel } from "../database/connection-parts.ts";
 import { openEmbeddedPostgres } from "../database/embedded/open.ts";
 import { ensureDatabase } from "../database/ensure-database.ts";
-import { migrateUp, schemaStatus } from "../database/migrator.ts";
+import { migrateUp, type SchemaStatus, schemaStatus } from "../database/migrator.ts";
 import { inSchema } from "../database-url.ts";
 import { BalancectlError } from "../errors.ts";
 
@@ -45,14 +45,14 @@ function placeIn(schema: string | undefined): string {
 
 /**
  * Brings the schema up to date, or, when `migrate` is false, insists that it is.
- * @returns the names that were applied and the latest name
+ * @returns the names that were applied, the latest name, and how the schema is then
  * @throws BalancectlError SCHEMA_OUTDATED, SCHEMA_TOO_NEW and what the migrator throws
  */
 export async function prepareSchema(
   { url, label }: OpenedDatabase,
   migrate: boolean,
   signal: AbortSignal,
-): Promise<{ applied: string[]; latest: string }> {
+): Promise<{ applied: string[]; latest: string; status: SchemaStatus }> {
   if (migrate) await ensureDatabase(url);
   let applied: string[] = [];
   let status = await schemaStatus(url);
@@ -72,5 +72,5 @@ export async function prepareSchema(
       `The schema of ${label} lacks ${status.pending.join(", ")}: run \`balancectl migrate\` first`,
     );
   }
-  return { applied, latest: status.applied.at(-1) ?? "" };
+  return { applied, latest: status.applied.at(-1) ?? "", status };
 }

@@ -49,7 +49,7 @@ test("does the same with --json, as one document", async () => {
   const pending = [names.at(-1)];
   expect(await balancectl(["migrate", "status", "--json"], env)).toEqual({
     code: 0,
-    stdout: `${JSON.stringify({ database, applied: names.slice(0, -1), pending, unknown: [] })}\n`,
+    stdout: `${JSON.stringify({ database, applied: names.slice(0, -1), pending, unknown: [], altered: [] })}\n`,
     stderr: "",
   });
 });

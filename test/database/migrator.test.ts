@@ -273,7 +273,7 @@ describe("a database that is newer than the program", () => {
     [["adjust", "1", "5"]],
   ])("is refused by %j", async (args) => {
     const url = await createTestDatabase();
-    await psql(url, "INSERT INTO schema_migrations (name) VALUES ('9999-future')");
+    await psql(url, "INSERT INTO schema_migrations (name, checksum) VALUES ('9999-future', '')");
     const { code, stdout } = await balancectl([...args, "--json"], { DATABASE_URL: url });
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toEqual({
@@ -286,7 +286,7 @@ describe("a database that is newer than the program", () => {
 
   test("shows in status", async () => {
     const url = await createTestDatabase();
-    await psql(url, "INSERT INTO schema_migrations (name) VALUES ('9999-future')");
+    await psql(url, "INSERT INTO schema_migrations (name, checksum) VALUES ('9999-future', '')");
     const status = await migrateJson<Status>(url, "status");
     expect(status).toMatchObject({
       applied: [...names, "9999-future"],

@@ -46,6 +46,7 @@ const local: Partial<Record<ErrorCode, number>> = {
   SCHEMA_OUTDATED: 1,
   SCHEMA_TOO_NEW: 1,
   SCHEMA_FOREIGN: 1,
+  SCHEMA_ALTERED: 1,
   MIGRATION_FAILED: 1,
   SERVER_FAILED: 1,
 };

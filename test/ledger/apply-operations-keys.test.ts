@@ -3,6 +3,7 @@ import pg from "pg";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { openFunction, type Step, uuid } from "../support/database/apply-operations.ts";
 import { createTestDatabase, psql } from "../support/database/database.ts";
+import { untilLockIsWaitedFor } from "../support/database/locked-user.ts";
 import { openTables } from "../support/database/tables.ts";
 import { journalFindings } from "../support/oracle/journal.ts";
 
@@ -47,7 +48,7 @@ describe("the same key and the same request: the first answer again, and nothing
     return { first, second };
   }
   const timeMs = Date.parse("2040-01-01T00:00:00Z");
-  const replayed = { refusedLeg: null, createdUserId: null, replay: true, timeMs };
+  const replayed = { refusedLeg: null, createdUserId: null, replay: true, timeMs, hold: null };
 
   test("an adjustment", async () => {
     const [user = 0] = await open(10);
@@ -145,6 +146,20 @@ test("the same key for another request is refused, and stays what it was", async
   const [other] = await applyFully([{ user, amount: -2, key: "k", fingerprint: "two" }]);
   expect(other).toMatchObject({ refusal: "IDEMPOTENCY_KEY_REUSED", replay: null });
   expect(await fingerprint()).toEqual(before);
+});
+
+test("a twin that waited for the first one's lock sees what it has stored", async () => {
+  const [user = 0] = await open(10);
+  const twin: Step = { user, amount: -4, key: "twin" };
+  const first = await openFunction(databaseUrl);
+  const second = await openFunction(databaseUrl);
+  await first.client.query("BEGIN");
+  expect(await first.apply([twin])).toEqual([{ refusal: null, balance: 6, version: 2 }]);
+  await second.client.query("SET application_name = 'balancectl'");
+  const waiting = second.applyFully([twin]);
+  await untilLockIsWaitedFor(databaseUrl);
+  await first.client.query("COMMIT");
+  expect(await waiting).toMatchObject([{ refusal: null, balance: 6, version: 2, replay: true }]);
 });
 
 test("a key is its user's own, and a replay leaves its neighbours alone", async () => {

@@ -1,4 +1,5 @@
 import { createInterface } from "node:readline";
+import { remedyOf } from "../../database/alterations.ts";
 import { ensureDatabase } from "../../database/ensure-database.ts";
 import type { Holdings } from "../../database/migrate-down.ts";
 import {
@@ -14,11 +15,12 @@ import type { MigrateAction, MigrateFlags } from "../commands/migrate.ts";
 import type { Context } from "../context.ts";
 import { counted, table } from "../output.ts";
 
+/** @returns the exit code: 1 when the status is that something is not as the migrations make it, else 0 */
 export async function migrate(
   context: Context,
   action: MigrateAction,
   flags: MigrateFlags,
-): Promise<void> {
+): Promise<number> {
   const { output, stopping: signal } = context;
   const config = await context.loadConfig();
   const progress = output.progress("Connecting to the database");
@@ -30,9 +32,12 @@ export async function migrate(
       output.note(opened.label);
       const { url, label } = opened;
       if (action === "status") {
-        const status = await schemaStatus(url);
+        const { schema, ...status } = await schemaStatus(url);
+        for (const one of status.altered) output.note(remedyOf(one, schema));
         output.result({ database: label, ...status }, () => statusText(status));
-      } else if (action === "up") {
+        return status.altered.length === 0 ? 0 : 1;
+      }
+      if (action === "up") {
         const created = await ensureDatabase(url);
         const { done } = await migrateUp(url, { signal });
         if (created) output.note("Created the database");
@@ -43,6 +48,7 @@ export async function migrate(
         const { done } = await migrateDown(url, to, { signal });
         output.result({ database: label, reverted: done }, () => doneText("Reverted", done));
       }
+      return 0;
     } finally {
       await opened.close();
     }
@@ -99,11 +105,24 @@ function doneText(verb: string, names: string[]): string {
   return names.map((name) => `${verb} ${name}`).join("\n");
 }
 
-function statusText({ applied, pending, unknown }: SchemaStatus): string {
+function statusText({ applied, pending, unknown, altered }: Omit<SchemaStatus, "schema">): string {
+  const state = (name: string) => {
+    if (unknown.includes(name)) return "applied, unknown to this version of balancectl";
+    const isAltered = altered.some((one) => one.what === "migration" && one.name === name);
+    return isAltered ? "applied, from another text" : "applied";
+  };
   const rows = [
-    ...applied.filter((name) => !unknown.includes(name)).map((name) => [name, "applied"]),
-    ...unknown.map((name) => [name, "applied, unknown to this version of balancectl"]),
+    ...applied.filter((name) => !unknown.includes(name)).map((name) => [name, state(name)]),
+    ...unknown.map((name) => [name, state(name)]),
     ...pending.map((name) => [name, "pending"]),
+    ...altered
+      .filter(({ what }) => what === "function")
+      .map(({ name, migration, found }) => [
+        `${name}()`,
+        found === "another body"
+          ? `another body than ${migration} gives it`
+          : `${found}, where ${migration} makes one`,
+      ]),
   ];
   return table(rows);
 }

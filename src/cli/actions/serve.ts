@@ -1,4 +1,5 @@
 import type { Config } from "../../config.ts";
+import { refuseAlterations } from "../../database/alterations.ts";
 import { announceServer } from "../../database/migrator.ts";
 import { isLoopback } from "../../http/middleware/guard-requests.ts";
 import { createLogger } from "../../log.ts";
@@ -19,7 +20,8 @@ export async function serve(context: Context, flags: ServeFlags): Promise<void> 
   try {
     const opened = await openDatabase(config, stopping, progress.update);
     try {
-      const { latest } = await prepareSchema(opened, flags.migrate, stopping);
+      const { latest, status } = await prepareSchema(opened, flags.migrate, stopping);
+      refuseAlterations(status.altered, status.schema);
       const lock = await announceServer(opened.url);
       try {
         const service: Service =

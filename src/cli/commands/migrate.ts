@@ -32,6 +32,8 @@ export const defineMigrate: DefineCommand = (program, add, context) => {
         migrate.error(`error: --${flag} goes with \`balancectl migrate down\``);
       }
     }
-    await (await import("../actions/migrate.ts")).migrate(context, action, flags);
+    context.setExitCode(
+      await (await import("../actions/migrate.ts")).migrate(context, action, flags),
+    );
   });
 };

@@ -36,6 +36,16 @@ export interface FullyDecided extends Decided {
   readonly operationId: string | null;
   readonly createdUserId: number | null;
   readonly timeMs: number | null;
+  readonly hold: HoldState | null;
+}
+
+/** The hold of a capture or void; times in ms since 1970. */
+export interface HoldState {
+  readonly state: string;
+  readonly captured: number | null;
+  readonly createdAt: number;
+  readonly expiresAt: number | null;
+  readonly closedAt: number | null;
 }
 
 export interface ApplySettings {
@@ -131,6 +141,7 @@ function decode(row: Record<string, unknown[] | null>, count: number): FullyDeci
     operationId: at<string>("operation_ids", i),
     createdUserId: at<number>("created_user_ids", i),
     timeMs: at<number>("times", i),
+    hold: at<HoldState>("holds", i),
   }));
 }
 
