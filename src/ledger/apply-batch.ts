@@ -5,6 +5,7 @@
 import type { Statement } from "../database/one-value-query.ts";
 import type { Writer } from "../database/writers.ts";
 import { BalancectlError } from "../errors.ts";
+import type { Hold } from "./holds.ts";
 import type { LockWait } from "./lock-wait.ts";
 import type { Applied, Operation, Outcome, Refusal, Refused } from "./operation.ts";
 
@@ -160,9 +161,42 @@ function applied(operation: Operation, answer: Answer, i: number): Applied {
     operationId: answer.operation_ids?.[i] ?? operation.operationId ?? null,
     createdUserId:
       answer.created_user_ids?.[i] ?? (operation.kind === "opening" ? operation.userId : null),
+    hold: holdAfter(operation, amount, answer, i),
     refusedLeg: null,
     decidedAtMs: answer.times?.[i] ?? answer.decided_at,
   };
+}
+
+/** The hold that an operation made or ended. */
+function holdAfter(
+  { kind, userId, operationId, lifetimeSeconds }: Operation,
+  amount: number | null,
+  answer: Answer,
+  i: number,
+): Hold | null {
+  if (kind !== "hold" && kind !== "capture" && kind !== "void") return null;
+  const id = answer.operation_ids?.[i] ?? operationId;
+  const about = { userId, id, amount: amount as number };
+  if (kind === "hold") {
+    const madeMs = answer.times?.[i] ?? answer.decided_at;
+    const expiresMs = lifetimeSeconds === undefined ? null : madeMs + lifetimeSeconds * 1_000;
+    const open = { captured: null, state: "open", closedAt: null } as const;
+    return { ...about, ...open, createdAt: new Date(madeMs), expiresAt: time(expiresMs) };
+  }
+  const ended = answer.holds?.[i];
+  if (ended == null) throw new TypeError("a hold has ended, and nothing says how");
+  return {
+    ...about,
+    state: ended.state,
+    captured: ended.captured,
+    createdAt: new Date(ended.createdAt),
+    expiresAt: time(ended.expiresAt),
+    closedAt: new Date(ended.closedAt),
+  };
+}
+
+function time(ms: number | null): Date | null {
+  return ms === null ? null : new Date(ms);
 }
 
 function refused(refusal: Refusal, answer: Answer, i: number): Refused {
@@ -175,6 +209,8 @@ function refused(refusal: Refusal, answer: Answer, i: number): Refused {
     replayed: answer.replays?.[i] === true,
     operationId: null,
     createdUserId: null,
+    hold: null,
+    holdState: answer.holds?.[i]?.state ?? null,
     refusedLeg: answer.refused_legs?.[i] ?? null,
     decidedAtMs: answer.times?.[i] ?? answer.decided_at,
   };

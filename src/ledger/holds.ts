@@ -6,7 +6,6 @@ import { Op } from "sequelize";
 import type { Database } from "../database/connection.ts";
 import type { HoldRow } from "../database/models.ts";
 import { translateError } from "../database/translate-error.ts";
-import type { Applied, HoldOperation } from "./operation.ts";
 
 export type Hold = HoldRow;
 
@@ -64,16 +63,4 @@ async function page(
     raw: true,
   });
   return rows as unknown as Hold[];
-}
-
-/** The hold that an applied operation made. */
-export function holdMade(operation: HoldOperation, outcome: Applied<HoldOperation>): Hold {
-  const { userId, lifetimeSeconds } = operation;
-  const { operationId: id, amount, decidedAtMs } = outcome;
-  return {
-    ...{ userId, id, amount, captured: null, state: "open", closedAt: null },
-    createdAt: new Date(decidedAtMs),
-    expiresAt:
-      lifetimeSeconds === undefined ? null : new Date(decidedAtMs + lifetimeSeconds * 1_000),
-  };
 }

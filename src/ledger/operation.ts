@@ -1,5 +1,9 @@
 /** What can be asked of the ledger, and what it answers. Plain data: no behaviour lives here. */
 
+import type { Hold } from "./holds.ts";
+
+export type HoldState = Hold["state"];
+
 /** 2^53 - 1: the largest balance, and the largest whole number that JSON carries exactly. */
 export const balanceMax = Number.MAX_SAFE_INTEGER;
 
@@ -118,6 +122,8 @@ export interface Applied<O extends Operation = Operation> extends Answered {
   /** The transfer or the hold. As stored when replayed, else as asked. */
   readonly operationId: O extends { readonly operationId: string } ? string : null;
   readonly createdUserId: O extends OpeningOperation ? number : null;
+  /** As the operation left it. */
+  readonly hold: O extends HoldOperation | CaptureOperation | VoidOperation ? Hold : null;
 }
 
 export interface Refused extends Answered {
@@ -127,10 +133,13 @@ export interface Refused extends Answered {
   readonly version: number | null;
   /** Which of an operation and its legs it was, from 1; null without legs. */
   readonly refusedLeg: number | null;
+  /** HOLD_CLOSED: how it had ended; null otherwise. */
+  readonly holdState: HoldState | null;
   readonly previousBalance: null;
   readonly amount: null;
   readonly operationId: null;
   readonly createdUserId: null;
+  readonly hold: null;
 }
 
 interface Answered {

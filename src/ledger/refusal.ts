@@ -9,9 +9,10 @@ export interface ExplainedRefusal {
 
 /** Of a batch, the leg that was refused is named. */
 export function explainRefusal(
-  { refusal, refusedLeg }: Refused,
+  { refusal, refusedLeg, holdState }: Refused,
   operation: Operation,
 ): ExplainedRefusal {
+  if (holdState !== null) return { code: "HOLD_CLOSED", message: `The hold is ${holdState}` };
   if (refusedLeg === null) return explain(refusal, operation);
   const leg = operation.legs?.[refusedLeg - 2] ?? operation;
   const { code, message } = explain(refusal, leg);

@@ -76,6 +76,7 @@ test("capture takes all of it, or a part and for another user", async () => {
     data: {
       ...{ id: third, userId: Number(user), state: "captured", amount: 600 },
       ...{ captured: 1, released: 599, balance: 2_599 },
+      ...{ createdAt: expect.any(String), closedAt: expect.any(String) },
     },
   });
   const paid = await psql(databaseUrl, "SELECT balance::int FROM users WHERE id = $1", [payee]);
@@ -93,6 +94,7 @@ test("void gives it back", async () => {
     data: {
       ...{ id: second, userId: Number(user), state: "voided" },
       ...{ amount: 1_000, released: 1_000, balance: 5_000 },
+      ...{ createdAt: expect.any(String), closedAt: expect.any(String) },
     },
   });
 });

@@ -39,14 +39,14 @@ beforeAll(async () => {
         ...{ noEmit: false, outDir: "out", rootDir: join(checkout, "src") },
         typeRoots: [join(checkout, "node_modules/@types")],
       },
-      files: [join(checkout, "src/database/embedded.ts")],
+      files: [join(checkout, "src/database/embedded/open.ts")],
       include: [],
     }),
   );
   await run(process.execPath, [join(checkout, "node_modules/typescript/bin/tsc"), "-p", scratch]);
   await writeFile(
     join(scratch, "open-once.js"),
-    `import { openEmbeddedPostgres } from "./out/database/embedded.js";
+    `import { openEmbeddedPostgres } from "./out/database/embedded/open.js";
      const lines = [];
      // A busy machine may add a line about waiting.
      const onProgress = (line) => line.startsWith("Waiting") || lines.push(line);

@@ -33,7 +33,7 @@ beforeAll(async () => {
     JSON.stringify({
       extends: join(checkout, "tsconfig.json"),
       compilerOptions: { noEmit: false, outDir: "out", rootDir: join(checkout, "src") },
-      files: [join(checkout, "src/database/embedded.ts")],
+      files: [join(checkout, "src/database/embedded/open.ts")],
       include: [],
     }),
   );
@@ -41,7 +41,7 @@ beforeAll(async () => {
   await promisify(execFile)(process.execPath, [tsc, "-p", scratch]);
   await writeFile(
     join(scratch, "opener.js"),
-    `import { openEmbeddedPostgres } from "./out/database/embedded.js";
+    `import { openEmbeddedPostgres } from "./out/database/embedded/open.js";
      const { url, startedHere, close } = await openEmbeddedPostgres({ dataDir: process.argv[2] });
      console.log(JSON.stringify({ url, startedHere }));
      process.stdin.once("data", () => close().then(() => process.stdin.destroy()));`,

@@ -229,6 +229,7 @@ describe("nobody sees an expired hold counted", () => {
     expect(data.users).toContainEqual({
       ...{ id: user, balance: 100, held: 0, version: 3 },
       createdAt: new Date(startMs).toISOString(),
+      updatedAt: new Date(startMs + 60_000).toISOString(),
     });
     expect(await stored()).toEqual({ balance: 100, held: 0, version: 3 });
   });

@@ -90,6 +90,7 @@ export function outcome({ amount }: Operation): Outcome {
     replayed: false,
     operationId: null,
     createdUserId: null,
+    hold: null,
     refusedLeg: null,
     decidedAtMs: 0,
   };
@@ -105,6 +106,8 @@ export function refusedOutcome(refusal: Refusal): Refused {
     replayed: false,
     operationId: null,
     createdUserId: null,
+    hold: null,
+    holdState: null,
     refusedLeg: null,
     decidedAtMs: 0,
   };

@@ -1,7 +1,6 @@
-import { BalancectlError } from "../../errors.ts";
-import { holdView } from "../../http/contract/views.ts";
+import { closedHoldView, holdView } from "../../http/contract/views.ts";
 import { parseRequest, uuidText } from "../../ledger/fields.ts";
-import { type Hold, holdMade } from "../../ledger/holds.ts";
+import type { Hold } from "../../ledger/holds.ts";
 import type {
   Applied,
   CaptureOperation,
@@ -32,11 +31,11 @@ export async function hold(
   const { output } = context;
   const operation = holdOperation(userId, amount, flags.expiresIn, writeOptions(flags));
   const outcome = await applied(context, operation);
-  const { balance } = outcome;
-  const data = { ...holdView(holdMade(operation, outcome)), balance };
+  const { hold: made, balance } = outcome;
+  const data = { ...holdView(made), balance };
   output.result({ success: true, data }, () => {
     const left = output.paint.bold(grouped(balance));
-    return `Hold ${outcome.operationId}: ${grouped(amount)} of user ${userId}, who can spend ${left}`;
+    return `Hold ${made.id}: ${grouped(amount)} of user ${userId}, who can spend ${left}`;
   });
 }
 
@@ -52,18 +51,12 @@ export async function capture(
   const holdId = parseRequest(uuidText, holdText, "<holdId>");
   const operation = captureOperation({ userId, holdId, amount, to }, writeOptions(flags));
   const outcome = await applied(context, operation);
-  const held = outcome.amount;
-  const captured = amount ?? held;
-  const { balance } = outcome;
-  const data = {
-    ...{ id: holdId, userId, state: "captured", amount: held, captured, released: held - captured },
-    ...(to !== undefined && { to }),
-    balance,
-  };
-  output.result({ success: true, data }, () => {
+  const { hold: closed, balance } = outcome;
+  output.result({ success: true, data: closedHoldView(closed, balance, to) }, () => {
     const payee = to === undefined ? "" : ` for user ${to}`;
+    const part = `${grouped(closed.captured ?? 0)} of ${grouped(closed.amount)}`;
     const left = output.paint.bold(grouped(balance));
-    return `Captured ${grouped(captured)} of ${grouped(held)}${payee}; user ${userId} can spend ${left}`;
+    return `Captured ${part}${payee}; user ${userId} can spend ${left}`;
   });
 }
 
@@ -77,11 +70,10 @@ export async function voidHold(
   const { output } = context;
   const holdId = parseRequest(uuidText, holdText, "<holdId>");
   const outcome = await applied(context, voidOperation(userId, holdId, writeOptions(flags)));
-  const { amount, balance } = outcome;
-  const data = { id: holdId, userId, state: "voided", amount, released: amount, balance };
-  output.result({ success: true, data }, () => {
+  const { hold: closed, balance } = outcome;
+  output.result({ success: true, data: closedHoldView(closed, balance) }, () => {
     const left = output.paint.bold(grouped(balance));
-    return `Voided: ${grouped(amount)} back to user ${userId}, who can spend ${left}`;
+    return `Voided: ${grouped(closed.amount)} back to user ${userId}, who can spend ${left}`;
   });
 }
 
@@ -122,11 +114,6 @@ async function applied<O extends HoldOperation | CaptureOperation | VoidOperatio
   return await withLedger(context, async (ledger) => {
     const outcome = await ledger.apply(operation);
     if (outcome.refusal === null) return outcome;
-    const { userId, operationId } = operation;
-    if (outcome.refusal === "HOLD_CLOSED") {
-      const { state } = await ledger.hold(userId, operationId);
-      throw new BalancectlError("HOLD_CLOSED", `The hold is ${state}`);
-    }
     throw refusalError(outcome, operation);
   });
 }

@@ -74,15 +74,12 @@ export const holdPage = z.strictObject({ holds: z.array(hold), nextCursor });
 export const holdMade = z.strictObject({ ...hold.shape, balance: money });
 
 export const holdClosed = z.strictObject({
-  id: uuid,
-  userId,
-  amount: positive,
-  state: z.enum(["captured", "voided"]),
-  captured: positive.optional(),
+  ...hold.shape,
   /** What went back to the user. */
   released: money,
   /** Who was paid. */
   to: userId.optional(),
+  /** The user's. */
   balance: money,
 });
 

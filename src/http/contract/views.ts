@@ -53,6 +53,16 @@ export function holdView(hold: Hold): z.input<typeof answers.hold> {
   };
 }
 
+/** A hold that was captured or voided: what of it went back, and what the user can spend now. */
+export function closedHoldView(
+  hold: Hold,
+  balance: number,
+  to?: number | undefined,
+): z.input<typeof answers.holdClosed> {
+  const released = hold.amount - (hold.captured ?? 0);
+  return { ...holdView(hold), released, ...(to !== undefined && { to }), balance };
+}
+
 export function transferView(transfer: Transfer): z.input<typeof answers.transfer> {
   const { id, from, to, amount, reference, metadata, createdAt } = transfer;
   return {

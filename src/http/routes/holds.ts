@@ -1,24 +1,13 @@
 import { z } from "zod";
 import { BalancectlError } from "../../errors.ts";
 import { idNumber, idText, uuidText } from "../../ledger/fields.ts";
-import { holdMade } from "../../ledger/holds.ts";
-import type { Ledger } from "../../ledger/ledger.ts";
-import type { CaptureOperation, VoidOperation } from "../../ledger/operation.ts";
 import { capture, hold, voidHold as voidOperation } from "../../ledger/request.ts";
 import * as answers from "../contract/answers.ts";
 import { captureBody, holdBody, pageQuery, voidBody } from "../contract/requests.ts";
-import { holdView } from "../contract/views.ts";
+import { closedHoldView, holdView } from "../contract/views.ts";
 import { decodeCursor } from "../cursor.ts";
 import { pageOf } from "../page.ts";
-import {
-  type Answer,
-  created,
-  ok,
-  type RefusedAnswer,
-  refusedBy,
-  route,
-  withConditions,
-} from "../route.ts";
+import { created, ok, refusedBy, route, withConditions } from "../route.ts";
 
 export const makeHold = route({
   name: "hold.make",
@@ -39,9 +28,9 @@ export const makeHold = route({
     const operation = hold(userId, amount, expiresIn, withConditions(context, conditions));
     const outcome = await ledger.apply(operation);
     if (outcome.refusal !== null) return refusedBy(outcome, operation);
-    const { operationId, balance, replayed } = outcome;
-    const data = { ...holdView(holdMade(operation, outcome)), balance };
-    return created(data, `/api/users/${userId}/holds/${operationId}`, replayed);
+    const { hold: made, balance, replayed } = outcome;
+    const data = { ...holdView(made), balance };
+    return created(data, `/api/users/${userId}/holds/${made.id}`, replayed);
   },
 });
 
@@ -118,12 +107,10 @@ export const captureHold = route({
   handle: async ({ params, body, conditions }, { ledger }) => {
     const { amount, to, ...context } = body;
     const operation = capture({ ...params, amount, to }, withConditions(context, conditions));
-    return await close(ledger, operation, (held) => ({
-      state: "captured",
-      captured: amount ?? held,
-      released: held - (amount ?? held),
-      ...(to !== undefined && { to }),
-    }));
+    const outcome = await ledger.apply(operation);
+    if (outcome.refusal !== null) return refusedBy(outcome, operation);
+    const { hold: closed, balance, replayed } = outcome;
+    return ok(closedHoldView(closed, balance, to), { replayed });
   },
 });
 
@@ -140,25 +127,9 @@ export const voidHold = route({
   refusals: closingRefusals,
   handle: async ({ params: { userId, holdId }, body, conditions }, { ledger }) => {
     const operation = voidOperation(userId, holdId, withConditions(body, conditions));
-    return await close(ledger, operation, (held) => ({ state: "voided", released: held }));
+    const outcome = await ledger.apply(operation);
+    if (outcome.refusal !== null) return refusedBy(outcome, operation);
+    const { hold: closed, balance, replayed } = outcome;
+    return ok(closedHoldView(closed, balance), { replayed });
   },
 });
-
-type Parts = Pick<z.input<typeof answers.holdClosed>, "state" | "captured" | "released" | "to">;
-
-/** Ends a hold; one that has ended before is answered with how it ended. */
-async function close(
-  ledger: Ledger,
-  operation: CaptureOperation | VoidOperation,
-  parts: (held: number) => Parts,
-): Promise<Answer<200, z.input<typeof answers.holdClosed>> | RefusedAnswer> {
-  const outcome = await ledger.apply(operation);
-  const { userId, operationId: id } = operation;
-  if (outcome.refusal === "HOLD_CLOSED") {
-    const { state: ended } = await ledger.hold(userId, id);
-    return { ...refusedBy(outcome, operation), message: `The hold is ${ended}` };
-  }
-  if (outcome.refusal !== null) return refusedBy(outcome, operation);
-  const { amount, balance, replayed } = outcome;
-  return ok({ id, userId, amount, ...parts(amount), balance }, { replayed });
-}

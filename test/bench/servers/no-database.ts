@@ -24,6 +24,7 @@ async function apply(operation: Operation): Promise<Outcome> {
     replayed: false,
     operationId: null,
     createdUserId: null,
+    hold: null,
     refusedLeg: null,
     decidedAtMs: Date.now(),
   };

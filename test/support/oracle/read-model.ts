@@ -152,7 +152,7 @@ function contextOf({ reference, metadata }: ModelEntry): object {
   return { ...(reference !== null && { reference }), ...(metadata !== null && { metadata }) };
 }
 
-function holdView(hold: ModelHold): object {
+export function holdView(hold: ModelHold): object {
   const { id, userId, amount, state, captured, expiresMs, createdMs, closedMs } = hold;
   return {
     ...{ id, userId, amount, state },

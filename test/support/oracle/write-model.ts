@@ -1,5 +1,6 @@
 /** Writes as a client sends them, and the whole answer that the model expects for each. */
-import { type Ask, decide, type Model, type Verdict } from "./ledger-model.ts";
+import { type Ask, decide, type Model, type ModelHold, type Verdict } from "./ledger-model.ts";
+import { holdView } from "./read-model.ts";
 
 /** One write, whole: what is needed to send it, and to send it again. */
 export interface Write {
@@ -123,11 +124,12 @@ function oneAsk(
 function shown(model: Model, write: Write, verdict: Verdict): ApiAnswer {
   const replayed = verdict.replayed ? { replayed: "true" } : {};
   if (verdict.refusal !== null) return { ...refusal(model, write, verdict), ...replayed };
-  const { data, ...rest } = success(write, verdict);
+  const { data, ...rest } = success(model, write, verdict);
   return { ...rest, body: { success: true, data }, ...replayed };
 }
 
 function success(
+  model: Model,
   { kind, userId = 0, body }: Write,
   { balance, version, amount, operationId: id, createdUserId, decidedMs }: Verdict,
 ) {
@@ -165,15 +167,13 @@ function success(
       const data = { ...ended, state: "open", ...expiry, createdAt: iso(decidedMs), balance };
       return { status: 201, data, location: `/api/users/${userId}/holds/${id}` };
     }
-    case "capture": {
-      const captured = body.amount ?? (amount as number);
-      const released = (amount as number) - captured;
+    case "capture":
+    case "void": {
+      const hold = model.holds.get(id as string) as ModelHold;
+      const released = hold.amount - (hold.captured ?? 0);
       const payee = to === undefined ? {} : { to };
-      const data = { ...ended, state: "captured", captured, released, ...payee, balance };
-      return { status: 200, data };
+      return { status: 200, data: { ...holdView(hold), released, ...payee, balance } };
     }
-    case "void":
-      return { status: 200, data: { ...ended, state: "voided", released: amount, balance } };
   }
 }
 
