@@ -5,7 +5,12 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { packageRoot } from "../src/package-root.ts";
 import { afterFile } from "./support/cleanup.ts";
-import { forbiddenImports, importCycles, type SourceFile } from "./support/oracle/imports.ts";
+import {
+  forbiddenImports,
+  importCycles,
+  packagesLoadedBy,
+  type SourceFile,
+} from "./support/oracle/imports.ts";
 
 async function filesBelow(...folders: string[]): Promise<SourceFile[]> {
   const found = await Promise.all(
@@ -133,6 +138,10 @@ describe("imports", () => {
       { path: "src/ledger/c.ts", text: 'import { a } from "./a.ts";' },
     ];
     expect(importCycles(ring)).toEqual([ring.map(({ path }) => path)]);
+  });
+
+  test("of what every start loads are few: help is there at once", () => {
+    expect(packagesLoadedBy("bin/balancectl.ts", sources)).toEqual(["chalk", "commander"]);
   });
 
   test("chalk and ora come through src/cli/output.ts alone", () => {

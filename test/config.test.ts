@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { type Config, loadConfig, type SettingName, settingNames } from "../src/config.ts";
 import { BalancectlError } from "../src/errors.ts";
 import { packageRoot } from "../src/package-root.ts";
+import { isSettingName } from "../src/setting-names.ts";
 
 function problems(env: Record<string, string>): string[] {
   try {
@@ -270,4 +271,9 @@ describe(".env.example", () => {
     const text = await readFile(join(packageRoot, ".env.example"), "utf8");
     expect(text.split("\n").filter((line) => line !== "" && !line.startsWith("#"))).toEqual([]);
   });
+});
+
+test("every setting is known by its name", () => {
+  expect(settingNames.filter((name) => !isSettingName(name))).toEqual([]);
+  expect(["HOME", "PATH", "POSTGRES_PASSWORD"].filter(isSettingName)).toEqual([]);
 });

@@ -1,7 +1,7 @@
 /** Settings out of a file of the working directory. */
 import { readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
-import { settingNames } from "../config.ts";
+import { isSettingName } from "../setting-names.ts";
 
 /**
  * The settings in a file: ours, and PostgreSQL's own. What else it says is for another program of this
@@ -20,11 +20,7 @@ export function readEnvFile(path: string): Record<string, string> {
   // TextDecoder takes the mark at the beginning away, which some editors put there.
   const text = decode(bytes);
   const all = Object.entries(parseEnv(text)) as [string, string][];
-  return Object.fromEntries(all.filter(([name]) => isOurs(name)));
-}
-
-function isOurs(name: string): boolean {
-  return /^(BALANCECTL_|PG)/.test(name) || (settingNames as string[]).includes(name);
+  return Object.fromEntries(all.filter(([name]) => isSettingName(name) || name.startsWith("PG")));
 }
 
 function decode(bytes: Buffer): string {

@@ -70,6 +70,23 @@ export function importCycles(files: readonly SourceFile[]): string[][] {
   return cycles;
 }
 
+/** The packages that are loaded with a file, before it does anything. */
+export function packagesLoadedBy(path: string, files: readonly SourceFile[]): string[] {
+  const texts = new Map(files.map((file) => [file.path, file.text]));
+  const packages = new Set<string>();
+  const seen = new Set<string>();
+  const walk = (at: string) => {
+    if (seen.has(at)) return;
+    seen.add(at);
+    for (const specifier of runtimeSpecifiers(texts.get(at) ?? "")) {
+      if (specifier.startsWith(".")) walk(resolve(at, specifier));
+      else if (!specifier.startsWith("node:")) packages.add(specifier);
+    }
+  };
+  walk(path);
+  return [...packages].sort();
+}
+
 /** The part that a file belongs to. Files right below src are the base that all stand on. */
 export function partOf(path: string): string {
   const [top, second, third] = path.split("/");
