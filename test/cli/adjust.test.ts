@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, psql } from "../support/database/database.ts";
 import { account, journalFindings, snapshot } from "../support/oracle/journal.ts";
+import { commandLine } from "../support/server/command-line.ts";
 import { balancectl } from "../support/server/program.ts";
 
 let url: string;
@@ -10,8 +11,9 @@ beforeAll(async () => {
   url = await createTestDatabase();
 });
 
+/** In this process, all of the program but bin/; the first test is a process of its own. */
 function adjust(...args: string[]) {
-  return balancectl(["adjust", ...args], { DATABASE_URL: url });
+  return commandLine(url).run("adjust", ...args);
 }
 
 const connecting = "Connecting to the database\n";
@@ -21,7 +23,7 @@ const idRange = "It must be a whole number from 1 to 9007199254740991.";
 
 describe("a change that is made", () => {
   test("adjust 1 -2", async () => {
-    expect(await adjust("1", "-2")).toEqual({
+    expect(await commandLine(url).spawn("adjust", "1", "-2")).toEqual({
       code: 0,
       stdout: "User 1: 10,000 → 9,998 (-2)\n",
       stderr: connecting,
