@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { packageRoot } from "../../src/package-root.ts";
 import { createTestDatabase, psql, unusedDatabaseUrl } from "../support/database/database.ts";
-import { balancectl, script } from "../support/server/program.ts";
+import { runHere } from "../support/server/command-line.ts";
+import { script } from "../support/server/program.ts";
 import { hasTerminal, openTerminal } from "../support/server/terminal.ts";
 
 const names = (await readdir(join(packageRoot, "migrations")))
@@ -24,7 +25,7 @@ function labelOf(url: string): string {
 
 test("names its target first, then what it did, a line each", async () => {
   const url = unusedDatabaseUrl();
-  const run = await balancectl(["migrate"], { DATABASE_URL: url });
+  const run = await runHere(["migrate"], { DATABASE_URL: url });
   expect(run).toEqual({
     code: 0,
     stdout: names.map((name) => `Applied ${name}\n`).join(""),
@@ -36,18 +37,18 @@ test("does the same with --json, as one document", async () => {
   const url = unusedDatabaseUrl();
   const env = { DATABASE_URL: url };
   const database = labelOf(url);
-  expect(await balancectl(["migrate", "up", "--json"], env)).toEqual({
+  expect(await runHere(["migrate", "up", "--json"], env)).toEqual({
     code: 0,
     stdout: `${JSON.stringify({ database, applied: names })}\n`,
     stderr: "",
   });
-  expect(await balancectl(["migrate", "down", "--yes", "--json"], env)).toEqual({
+  expect(await runHere(["migrate", "down", "--yes", "--json"], env)).toEqual({
     code: 0,
     stdout: `${JSON.stringify({ database, reverted: [names.at(-1)] })}\n`,
     stderr: "",
   });
   const pending = [names.at(-1)];
-  expect(await balancectl(["migrate", "status", "--json"], env)).toEqual({
+  expect(await runHere(["migrate", "status", "--json"], env)).toEqual({
     code: 0,
     stdout: `${JSON.stringify({ database, applied: names.slice(0, -1), pending, unknown: [], altered: [] })}\n`,
     stderr: "",
@@ -56,7 +57,7 @@ test("does the same with --json, as one document", async () => {
 
 test.each([["--to", "0"], ["--yes"]])("%s goes with down alone", async (...flag) => {
   for (const action of ["up", "status"]) {
-    expect(await balancectl(["migrate", action, ...flag])).toEqual({
+    expect(await runHere(["migrate", action, ...flag])).toEqual({
       code: 2,
       stdout: "",
       stderr: `error: ${flag[0]} goes with \`balancectl migrate down\`\n${usage}`,
@@ -65,7 +66,7 @@ test.each([["--to", "0"], ["--yes"]])("%s goes with down alone", async (...flag)
 });
 
 test("another action is wrong usage", async () => {
-  expect(await balancectl(["migrate", "sideways"])).toEqual({
+  expect(await runHere(["migrate", "sideways"])).toEqual({
     code: 2,
     stdout: "",
     stderr:
@@ -77,7 +78,7 @@ test("another action is wrong usage", async () => {
 test("an unknown target is wrong usage, also as JSON", async () => {
   const url = await createTestDatabase();
   const args = ["migrate", "down", "--to", "0000-nothing", "--json"];
-  expect(await balancectl(args, { DATABASE_URL: url })).toEqual({
+  expect(await runHere(args, { DATABASE_URL: url })).toEqual({
     code: 2,
     stdout: `${JSON.stringify({
       success: false,
@@ -93,7 +94,7 @@ test("an unknown target is wrong usage, also as JSON", async () => {
 test("a server that is not there is a failure", async () => {
   const env = { DATABASE_URL: "postgres://nobody@127.0.0.1:1/nowhere" };
   for (const action of ["up", "down", "status"]) {
-    const { code, stdout, stderr } = await balancectl(["migrate", action], env);
+    const { code, stdout, stderr } = await runHere(["migrate", action], env);
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toBe(
       "Connecting to the database\nPostgreSQL nowhere at 127.0.0.1:1\n" +
@@ -111,8 +112,8 @@ describe("down", () => {
   async function withHistory(): Promise<string> {
     const url = await createTestDatabase();
     const env = { DATABASE_URL: url };
-    await balancectl(["users", "create", "--balance", "700"], env);
-    await balancectl(["hold", "2", "40"], env);
+    await runHere(["users", "create", "--balance", "700"], env);
+    await runHere(["hold", "2", "40"], env);
     return url;
   }
 
@@ -125,14 +126,14 @@ describe("down", () => {
     const url = await withHistory();
     const env = { DATABASE_URL: url };
     const stderr = loss(url).replace("\n", "\n  ");
-    expect(await balancectl(["migrate", "down"], env)).toEqual({
+    expect(await runHere(["migrate", "down"], env)).toEqual({
       code: 2,
       stdout: "",
       stderr:
         `Connecting to the database\n${labelOf(url)}\n` +
         `balancectl: ${stderr}\n  Repeat it with --yes if it may go\n`,
     });
-    const asJson = await balancectl(["migrate", "down", "--json"], env);
+    const asJson = await runHere(["migrate", "down", "--json"], env);
     expect([asJson.code, asJson.stderr, JSON.parse(asJson.stdout)]).toEqual([
       2,
       "",
@@ -145,7 +146,7 @@ describe("down", () => {
       },
     ]);
     expect(await status(url)).toEqual(names);
-    expect(await balancectl(["migrate", "down", "--yes"], env)).toEqual({
+    expect(await runHere(["migrate", "down", "--yes"], env)).toEqual({
       code: 0,
       stdout: `Reverted ${last}\n`,
       stderr: `Connecting to the database\n${labelOf(url)}\n${loss(url)}\n`,

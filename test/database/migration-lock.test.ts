@@ -7,8 +7,8 @@ import { migrateDown, migrateUp, schemaStatus } from "../../src/database/migrato
 import { BalancectlError } from "../../src/errors.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { createTestDatabase, psql } from "../support/database/database.ts";
-import { commandLine } from "../support/server/command-line.ts";
-import { balancectl, startServer } from "../support/server/program.ts";
+import { commandLine, runHere } from "../support/server/command-line.ts";
+import { startServer } from "../support/server/program.ts";
 
 /** The two advisory locks of a schema, as another program's session could take them. */
 const [migrations = "", servers = ""] = [0x62616c63746c, 0x62616c637376].map(
@@ -133,7 +133,7 @@ describe("down", () => {
     const { applied } = await schemaStatus(url);
     for (const args of [[], ["--workers", "2"]]) {
       const server = await startServer({ DATABASE_URL: url }, args);
-      const { code, stderr } = await balancectl(["migrate", "down", "--yes", "--to", "0"], {
+      const { code, stderr } = await runHere(["migrate", "down", "--yes", "--to", "0"], {
         DATABASE_URL: url,
       });
       expect([code, stderr.split("\n").find((line) => line.startsWith("balancectl:"))]).toEqual([
@@ -145,7 +145,7 @@ describe("down", () => {
       expect((await schemaStatus(url)).applied).toEqual(applied);
       expect(await server.stop()).toBe(0);
       // Given back before the server has ended.
-      const done = await balancectl(["migrate", "down", "--yes"], { DATABASE_URL: url });
+      const done = await runHere(["migrate", "down", "--yes"], { DATABASE_URL: url });
       expect(done.code).toBe(0);
       await migrateUp(url);
     }
@@ -169,7 +169,7 @@ describe("down", () => {
   test("keeps a server from starting until it has ended", async () => {
     const url = await createTestDatabase();
     const other = await session(url, `SELECT pg_advisory_lock(${servers})`);
-    const { code, stderr } = await balancectl(["serve", "--port", "0"], { DATABASE_URL: url });
+    const { code, stderr } = await runHere(["serve", "--port", "0"], { DATABASE_URL: url });
     expect([code, stderr]).toEqual([
       1,
       expect.stringContaining(
@@ -268,7 +268,7 @@ test.each(["table users (id serial)", "table holds (id int)", "view entries as s
   async (what) => {
     const url = await createTestDatabase({ template: false });
     await psql(url, `create ${what}`);
-    const { code, stderr } = await balancectl(["migrate"], { DATABASE_URL: url });
+    const { code, stderr } = await runHere(["migrate"], { DATABASE_URL: url });
     expect(code).toBe(1);
     expect(stderr).toMatch(
       / failed: relation "\w+" already exists \(SQLSTATE 42P07\)\. It was rolled back; .*\. What is there already is another program's: use a database or a schema of its own /,

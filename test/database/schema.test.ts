@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { afterFile } from "../support/cleanup.ts";
 import { createTestDatabase, psql } from "../support/database/database.ts";
 import { exchange } from "../support/http/exchange.ts";
-import { balancectl, startServer } from "../support/server/program.ts";
+import { runHere } from "../support/server/command-line.ts";
+import { startServer } from "../support/server/program.ts";
 
 const put = (url: string, amount: number) =>
   exchange<{ balance: number }>(url, {
@@ -29,14 +30,14 @@ test("two ledgers in one database know nothing of each other", async () => {
     expect(ready.status).toBe(200);
   }
   for (const env of envs) {
-    const { code, stdout } = await balancectl(["verify"], env);
+    const { code, stdout } = await runHere(["verify"], env);
     expect([code, stdout]).toEqual([0, expect.stringContaining("everything agrees")]);
   }
   // The server of the one keeps nobody from reverting the other.
   expect(await two?.stop()).toBe(0);
-  const down = await balancectl(["migrate", "down", "--to", "0", "--yes"], envs[1]);
+  const down = await runHere(["migrate", "down", "--to", "0", "--yes"], envs[1]);
   expect([down.code, down.stderr]).toEqual([0, expect.anything()]);
-  expect((await balancectl(["migrate", "down", "--yes"], envs[0])).code).toBe(1);
+  expect((await runHere(["migrate", "down", "--yes"], envs[0])).code).toBe(1);
   expect((await put(one?.url as string, -2)).body.data?.balance).toBe(8_998);
   const tables = await psql(
     url,
@@ -48,15 +49,15 @@ test("two ledgers in one database know nothing of each other", async () => {
 test("another program's users: nothing is changed, and the setting that keeps the ledger apart is named", async () => {
   const url = await createTestDatabase({ template: false });
   await psql(url, "CREATE TABLE users (id bigint, email text)");
-  const refused = await balancectl(["migrate"], { DATABASE_URL: url });
+  const refused = await runHere(["migrate"], { DATABASE_URL: url });
   expect(refused.code).toBe(1);
   expect(refused.stderr).toMatch(/"users" already exists.*BALANCECTL_SCHEMA=balancectl/s);
   const tables =
     "SELECT tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";
   expect(await psql(url, tables)).toEqual([{ tablename: "users" }]);
   const env = { DATABASE_URL: url, BALANCECTL_SCHEMA: "balancectl" };
-  expect((await balancectl(["migrate"], env)).code).toBe(0);
-  const { stdout } = await balancectl(["adjust", "1", "-2"], env);
+  expect((await runHere(["migrate"], env)).code).toBe(0);
+  const { stdout } = await runHere(["adjust", "1", "-2"], env);
   expect(stdout).toBe("User 1: 10,000 → 9,998 (-2)\n");
   expect(await psql(url, "SELECT count(*)::int AS n FROM public.users")).toEqual([{ n: 0 }]);
 });
@@ -70,7 +71,7 @@ test("a schema that may not be made is named", async () => {
   url.username = role;
   url.password = "x";
   const env = { DATABASE_URL: url.href, BALANCECTL_SCHEMA: "own" };
-  const { code, stderr } = await balancectl(["migrate"], env);
+  const { code, stderr } = await runHere(["migrate"], env);
   expect([code, stderr]).toEqual([
     1,
     expect.stringMatching(

@@ -4,7 +4,7 @@ import { Writable } from "node:stream";
 import { expect } from "vitest";
 import { run as runProgram } from "../../../src/cli/program.ts";
 import { afterFile } from "../cleanup.ts";
-import { balancectl, type Finished, script } from "./program.ts";
+import { balancectl, type Environment, type Finished, script } from "./program.ts";
 
 export interface CommandLine {
   /** The built program as a process of its own: half a second of a processor. */
@@ -47,7 +47,8 @@ export function commandLine(databaseUrl: string, more: Record<string, string> = 
   };
 }
 
-async function runHere(argv: string[], env: Record<string, string>): Promise<Finished> {
+/** A command in this process: all of the program but bin/. */
+export async function runHere(argv: readonly string[], env: Environment = {}): Promise<Finished> {
   const [stdout, stderr] = [collect(), collect()];
   const code = await runProgram({
     argv,
