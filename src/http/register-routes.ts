@@ -37,7 +37,9 @@ function answering(
   { bodyBytesMax, requireKeys }: WalkOptions,
 ): RequestHandler {
   const { query, body: bodySchema, bodyIsOptional, creates = false, handle } = route;
-  const params = Object.entries(route.params ?? {});
+  const params = Object.entries(route.params ?? {}).map(
+    ([name, schema]) => [name, schema, `path: ${name}`] as const,
+  );
   const isChange = route.method !== "GET";
   const readBody = bodyIsOptional ? readOptionalJsonBody : readJsonBody;
   // Most have none, and looking costs a parse.
@@ -52,8 +54,8 @@ function answering(
       return;
     }
     const values: Record<string, unknown> = {};
-    for (const [name, schema] of params) {
-      values[name] = parseRequest(schema, req.params[name], `path: ${name}`);
+    for (const [name, schema, where] of params) {
+      values[name] = parseRequest(schema, req.params[name], where);
     }
     const body = bodySchema && parseRequest(bodySchema, await readBody(req, bodyBytesMax), "body");
     respond(

@@ -204,40 +204,49 @@ export const paymentCheck: Check = {
      WHERE c.paid <> coalesce(c.took, 0) AND c.paid <> coalesce(h.captured, 0)`,
 };
 
-/** The guards that let nobody change a balance past the journal: there, enabled, valid. */
+/** The guards that let nobody change a balance past the journal: there, enabled, valid, and what they call. */
 export const guardCheck: Check = {
   name: "guard",
   sql: `
     SELECT NULL::bigint AS user_id, NULL::bigint AS version, g.kind || ' ' || g.name AS expected,
-           CASE WHEN g.state IS NULL THEN 'missing' ELSE 'disabled or not valid' END AS found
+           coalesce(g.state, 'missing') AS found
       FROM (SELECT w.kind, w.name,
                    CASE w.kind
-                     WHEN 'trigger' THEN (SELECT t.tgenabled IN ('O', 'A') FROM pg_trigger t
-                                           WHERE t.tgrelid = w.rel::regclass AND t.tgname = w.name)
-                     ELSE (SELECT c.convalidated FROM pg_constraint c
+                     WHEN 'trigger' THEN
+                       (SELECT CASE WHEN t.tgenabled NOT IN ('O', 'A') THEN 'disabled or not valid'
+                                    WHEN t.tgfoid <> coalesce(to_regproc(w.function), 0)
+                                      THEN 'calls ' || t.tgfoid::regproc || '()'
+                                    ELSE 'well' END
+                          FROM pg_trigger t
+                         WHERE t.tgrelid = w.rel::regclass AND t.tgname = w.name)
+                     ELSE (SELECT CASE WHEN c.convalidated THEN 'well'
+                                       ELSE 'disabled or not valid' END
+                             FROM pg_constraint c
                             WHERE c.conrelid = w.rel::regclass AND c.conname = w.name) END AS state
-              FROM (VALUES ('trigger', 'entries', 'entries_append_only'),
-                           ('trigger', 'users', 'users_keep_history'),
-                           ('trigger', 'users', 'users_balance_has_entry_on_insert'),
-                           ('trigger', 'users', 'users_balance_has_entry_on_update'),
-                           ('constraint', 'users', 'users_pkey'),
-                           ('constraint', 'users', 'users_id_range'),
-                           ('constraint', 'users', 'users_balance_range'),
-                           ('constraint', 'users', 'users_held_range'),
-                           ('constraint', 'users', 'users_version_range'),
-                           ('constraint', 'entries', 'entries_pkey'),
-                           ('constraint', 'entries', 'entries_version_range'),
-                           ('constraint', 'entries', 'entries_amount_not_zero'),
-                           ('constraint', 'entries', 'entries_balance_range'),
-                           ('constraint', 'entries', 'entries_kind_known'),
-                           ('constraint', 'holds', 'holds_pkey'),
-                           ('constraint', 'holds', 'holds_amount_positive'),
-                           ('constraint', 'holds', 'holds_captured_range'),
-                           ('constraint', 'holds', 'holds_state_known'),
-                           ('constraint', 'holds', 'holds_captured_when'),
-                           ('constraint', 'holds', 'holds_closed_when'),
-                           ('constraint', 'idempotency_keys', 'idempotency_keys_pkey'),
-                           ('constraint', 'idempotency_keys', 'idempotency_keys_key_length'))
-                   AS w (kind, rel, name)) g
-     WHERE g.state IS NOT TRUE`,
+              FROM (VALUES ('trigger', 'entries', 'entries_append_only', 'refuse_entry_change'),
+                           ('trigger', 'users', 'users_keep_history', 'refuse_user_removal'),
+                           ('trigger', 'users', 'users_balance_has_entry_on_insert',
+                            'refuse_balance_without_entry'),
+                           ('trigger', 'users', 'users_balance_has_entry_on_update',
+                            'refuse_balance_without_entry'),
+                           ('constraint', 'users', 'users_pkey', NULL),
+                           ('constraint', 'users', 'users_id_range', NULL),
+                           ('constraint', 'users', 'users_balance_range', NULL),
+                           ('constraint', 'users', 'users_held_range', NULL),
+                           ('constraint', 'users', 'users_version_range', NULL),
+                           ('constraint', 'entries', 'entries_pkey', NULL),
+                           ('constraint', 'entries', 'entries_version_range', NULL),
+                           ('constraint', 'entries', 'entries_amount_not_zero', NULL),
+                           ('constraint', 'entries', 'entries_balance_range', NULL),
+                           ('constraint', 'entries', 'entries_kind_known', NULL),
+                           ('constraint', 'holds', 'holds_pkey', NULL),
+                           ('constraint', 'holds', 'holds_amount_positive', NULL),
+                           ('constraint', 'holds', 'holds_captured_range', NULL),
+                           ('constraint', 'holds', 'holds_state_known', NULL),
+                           ('constraint', 'holds', 'holds_captured_when', NULL),
+                           ('constraint', 'holds', 'holds_closed_when', NULL),
+                           ('constraint', 'idempotency_keys', 'idempotency_keys_pkey', NULL),
+                           ('constraint', 'idempotency_keys', 'idempotency_keys_key_length', NULL))
+                   AS w (kind, rel, name, function)) g
+     WHERE g.state IS DISTINCT FROM 'well'`,
 };

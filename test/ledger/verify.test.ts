@@ -150,6 +150,21 @@ describe("guards", () => {
   });
 });
 
+test("a guard that calls another function guards nothing", async () => {
+  const url = await cloneDatabase(healthyUrl);
+  await psql(
+    url,
+    `CREATE FUNCTION let_through() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+     DROP TRIGGER users_balance_has_entry_on_update ON users;
+     CREATE TRIGGER users_balance_has_entry_on_update AFTER UPDATE ON users
+       REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION let_through()`,
+  );
+  const { findings } = await verify(url);
+  expect(findings.map(({ check, expected, found }) => [check, expected, found])).toEqual([
+    ["guard", "trigger users_balance_has_entry_on_update", "calls let_through()"],
+  ]);
+});
+
 describe("while it runs", () => {
   test("it sees one moment, also while everything is being written", async () => {
     const url = await createTestDatabase();
