@@ -13,7 +13,7 @@ import {
 } from "./support/database/locked-user.ts";
 import { startTcpProxy } from "./support/database/tcp-proxy.ts";
 import { burst, made, successes, untilBackendsAreGone } from "./support/http/burst.ts";
-import { exchange } from "./support/http/exchange.ts";
+import { exchange } from "./support/http/client.ts";
 import { openLoad, tally } from "./support/http/load.ts";
 import { openSocket, parseAnswers, readToEnd } from "./support/http/raw.ts";
 import { account, journalFindings } from "./support/oracle/journal.ts";

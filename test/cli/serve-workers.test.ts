@@ -19,7 +19,7 @@ import {
   untilLockIsWaitedFor,
 } from "../support/database/locked-user.ts";
 import { burst, made, successes, untilBackendsAreGone } from "../support/http/burst.ts";
-import { exchange } from "../support/http/exchange.ts";
+import { exchange } from "../support/http/client.ts";
 import { hitAtOnce, openLoad, tally } from "../support/http/load.ts";
 import { openSocket } from "../support/http/raw.ts";
 import { account, journalFindings } from "../support/oracle/journal.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { afterFile } from "../support/cleanup.ts";
 import { createTestDatabase, psql } from "../support/database/database.ts";
-import { exchange } from "../support/http/exchange.ts";
+import { exchange } from "../support/http/client.ts";
 import { runHere } from "../support/server/command-line.ts";
 import { startServer } from "../support/server/program.ts";
 

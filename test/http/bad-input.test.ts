@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { AnswerCode } from "../../src/errors.ts";
 import { statusOf } from "../../src/http/answer.ts";
 import { createTestDatabase } from "../support/database/database.ts";
-import { type Exchange, exchange } from "../support/http/exchange.ts";
+import { type Exchange, exchange } from "../support/http/client.ts";
 import {
   head,
   openSocket,

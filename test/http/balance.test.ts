@@ -1,7 +1,7 @@
 /** GET /api/users/:userId and PUT /api/users/:userId/balance, to the letter. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, psql } from "../support/database/database.ts";
-import { type Exchange, exchange } from "../support/http/exchange.ts";
+import { type Exchange, exchange } from "../support/http/client.ts";
 import { sendRaw } from "../support/http/raw.ts";
 import { account, journalFindings, snapshot } from "../support/oracle/journal.ts";
 import { type RunningServer, startServer } from "../support/server/program.ts";

@@ -3,9 +3,13 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { openFunction } from "../support/database/apply-operations.ts";
 import { createTestDatabase } from "../support/database/database.ts";
 import { openTables } from "../support/database/tables.ts";
-import type { Answer } from "../support/http/api.ts";
-import { createApiClient, type Entry, expectError } from "../support/http/api-client.ts";
-import { exchange } from "../support/http/exchange.ts";
+import {
+  type Answer,
+  createApiClient,
+  type Entry,
+  exchange,
+  expectError,
+} from "../support/http/client.ts";
 import { serveInProcess } from "../support/server/in-process.ts";
 
 const databaseUrl = await createTestDatabase();

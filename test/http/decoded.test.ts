@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { encodeCursor } from "../../src/http/cursor.ts";
 import { createTestDatabase } from "../support/database/database.ts";
-import { createApiClient, expectError, unknownUuid } from "../support/http/api-client.ts";
+import { createApiClient, expectError, unknownUuid } from "../support/http/client.ts";
 import { sendRaw } from "../support/http/raw.ts";
 import { serveInProcess } from "../support/server/in-process.ts";
 

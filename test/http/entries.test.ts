@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { adjustment } from "../../src/ledger/request.ts";
 import { createClock } from "../support/clock.ts";
 import { createTestDatabase } from "../support/database/database.ts";
-import { exchange } from "../support/http/exchange.ts";
+import { exchange } from "../support/http/client.ts";
 import { serveInProcess } from "../support/server/in-process.ts";
 
 interface Entry {

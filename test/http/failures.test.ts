@@ -8,7 +8,7 @@ import { createClock } from "../support/clock.ts";
 import { createTestDatabase, openTestLedger } from "../support/database/database.ts";
 import { lockUser, untilLockIsWaitedFor } from "../support/database/locked-user.ts";
 import { startTcpProxy } from "../support/database/tcp-proxy.ts";
-import { createApiClient, expectError } from "../support/http/api-client.ts";
+import { createApiClient, expectError } from "../support/http/client.ts";
 import { appOptions, serveInProcess } from "../support/server/in-process.ts";
 
 test("a fault in the middle of a write is not known to have changed nothing, so nobody repeats it", async () => {

@@ -9,7 +9,7 @@ import { afterFile } from "../support/cleanup.ts";
 import { createTestDatabase, psql } from "../support/database/database.ts";
 import { revertByHand } from "../support/database/revert.ts";
 import { startTcpProxy } from "../support/database/tcp-proxy.ts";
-import { exchange } from "../support/http/exchange.ts";
+import { exchange } from "../support/http/client.ts";
 import { openSocket, parseAnswers, readToEnd } from "../support/http/raw.ts";
 import { balancectl, type RunningServer, startServer } from "../support/server/program.ts";
 

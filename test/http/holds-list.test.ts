@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { beforeEach, expect, test } from "vitest";
 import { encodeCursor } from "../../src/http/cursor.ts";
 import { createTestDatabase } from "../support/database/database.ts";
-import { createApiClient, expectError, unknownUuid } from "../support/http/api-client.ts";
+import { createApiClient, expectError, unknownUuid } from "../support/http/client.ts";
 import { serveInProcess } from "../support/server/in-process.ts";
 
 const server = await serveInProcess(await createTestDatabase());

@@ -2,12 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase } from "../support/database/database.ts";
 import { openTables } from "../support/database/tables.ts";
-import {
-  createApiClient,
-  expectError,
-  unknownUuid,
-  uuidV7Shape,
-} from "../support/http/api-client.ts";
+import { createApiClient, expectError, unknownUuid, uuidV7Shape } from "../support/http/client.ts";
 import { journalFindings } from "../support/oracle/journal.ts";
 import { serveInProcess } from "../support/server/in-process.ts";
 

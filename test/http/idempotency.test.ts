@@ -2,7 +2,7 @@
 import pg from "pg";
 import { beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, psql } from "../support/database/database.ts";
-import { exchange } from "../support/http/exchange.ts";
+import { exchange } from "../support/http/client.ts";
 import { hitAtOnce, type LoadAnswer, tally } from "../support/http/load.ts";
 import { sendRaw } from "../support/http/raw.ts";
 import { account, journalFindings, snapshot } from "../support/oracle/journal.ts";

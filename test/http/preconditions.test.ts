@@ -2,8 +2,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase } from "../support/database/database.ts";
 import { openTables } from "../support/database/tables.ts";
-import type { Answer } from "../support/http/api.ts";
-import { createApiClient, expectError } from "../support/http/api-client.ts";
+import { type Answer, createApiClient, expectError } from "../support/http/client.ts";
 import { serveInProcess } from "../support/server/in-process.ts";
 
 const databaseUrl = await createTestDatabase();

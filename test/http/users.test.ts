@@ -1,7 +1,7 @@
 /** Opening, showing and listing users. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, psql } from "../support/database/database.ts";
-import { exchange } from "../support/http/exchange.ts";
+import { exchange } from "../support/http/client.ts";
 import { account, journalFindings, snapshot } from "../support/oracle/journal.ts";
 import { type RunningServer, startServer } from "../support/server/program.ts";
 

@@ -2,8 +2,8 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { verify } from "../../src/ledger/verify.ts";
 import { createTestDatabase, psql } from "../support/database/database.ts";
-import { type ApiCall, type ApiReply, count, openApiLoad } from "../support/http/api-load.ts";
 import { runHotPair } from "../support/http/hot-pair.ts";
+import { type ApiCall, type ApiReply, count, openApiLoad } from "../support/http/load.ts";
 import { journalFindings } from "../support/oracle/journal.ts";
 import { moneyOf } from "../support/oracle/money.ts";
 import { createRandom } from "../support/random.ts";

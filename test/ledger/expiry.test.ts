@@ -7,7 +7,7 @@ import { hold as holdOf } from "../../src/ledger/request.ts";
 import { verify } from "../../src/ledger/verify.ts";
 import { createClock } from "../support/clock.ts";
 import { createTestDatabase, openTestLedger, psql } from "../support/database/database.ts";
-import { send } from "../support/http/api.ts";
+import { send } from "../support/http/client.ts";
 import { serveInProcess } from "../support/server/in-process.ts";
 
 const databaseUrl = await createTestDatabase();

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { verify } from "../../src/ledger/verify.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { createTestDatabase, psql } from "../support/database/database.ts";
-import { count, openApiLoad } from "../support/http/api-load.ts";
+import { count, openApiLoad } from "../support/http/load.ts";
 import { account, journalFindings } from "../support/oracle/journal.ts";
 import { moneyOf } from "../support/oracle/money.ts";
 import { startServer } from "../support/server/program.ts";

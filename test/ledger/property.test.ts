@@ -9,7 +9,7 @@ import { verify } from "../../src/ledger/verify.ts";
 import { createClock } from "../support/clock.ts";
 import { createTestDatabase } from "../support/database/database.ts";
 import { openTables } from "../support/database/tables.ts";
-import { exchange } from "../support/http/exchange.ts";
+import { exchange } from "../support/http/client.ts";
 import { badRequests } from "../support/oracle/bad-requests.ts";
 import { createModel, type Model } from "../support/oracle/ledger-model.ts";
 import { expectedRead, readPath } from "../support/oracle/read-model.ts";

@@ -1,5 +1,5 @@
 /** Pairs of users who pay each other, both ways at once, for a while. */
-import { type ApiReply, count, openApiLoad } from "./api-load.ts";
+import { type ApiReply, count, openApiLoad } from "./load.ts";
 
 export interface HotPairResult {
   readonly made: number;
