@@ -85,7 +85,7 @@ function conditionsOf(req: Request, creates: boolean): Conditions | undefined {
   return { idempotencyKey: key, ifVersion: version };
 }
 
-/** The one place from which answers go. */
+/** The one place from which routes answer; what is thrown goes to the application's error handler. */
 function respond(res: Response, answer: AnyAnswer): void {
   const replayed = answer.replayed ? { "Idempotent-Replayed": "true" } : undefined;
   if ("code" in answer) sendError(res, answer.code, answer.message, replayed);

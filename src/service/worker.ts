@@ -12,6 +12,7 @@ export async function runWorker(channel: ParentChannel, stopping: AbortSignal): 
     order = resolve;
   });
   const stopped = new Promise<undefined>((resolve) => {
+    if (stopping.aborted) resolve(undefined);
     stopping.addEventListener("abort", () => resolve(undefined), { once: true });
     channel.onMessage(async (message) => {
       const said = message as ToWorker;
