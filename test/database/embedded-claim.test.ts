@@ -202,7 +202,8 @@ describe.concurrent("a folder in use on another machine", () => {
     await again.file?.close();
     const startedAt = Date.now();
     const own = await claimCluster(place, quiet, "no-such-program");
-    expect(Date.now() - startedAt).toBeLessThan(1_000);
+    // Those of others are watched for 6 s.
+    expect(Date.now() - startedAt).toBeLessThan(5_000);
     await own.file?.close();
   });
 });
