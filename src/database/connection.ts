@@ -48,13 +48,14 @@ export function connectDatabase(url: string, bounds: ConnectionBounds): Database
     logging: false,
     pool: { max: bounds.readConnectionsMax, acquire: 10_000, idle: 30_000 },
   });
-  const writers = createWriters({
+  const writersConfig = {
     ...shared,
     // A statement may be sent behind another, which may take all of its time first.
     query_timeout: 2 * bounds.statementTimeoutMs + 5_000,
     lock_timeout: Math.min(sharedLockWaitMs, bounds.lockTimeoutMs),
     types: exactTypes,
-  });
+  };
+  const writers = createWriters(writersConfig, bounds.statementTimeoutMs);
   return {
     sequelize,
     models: defineModels(sequelize),

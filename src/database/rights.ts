@@ -4,10 +4,9 @@ const needed: readonly [table: string, right: string][] = [
   ...["SELECT", "INSERT", "UPDATE"].map((right): [string, string] => ["users", right]),
   ...["SELECT", "INSERT"].map((right): [string, string] => ["entries", right]),
   ...["SELECT", "INSERT", "UPDATE"].map((right): [string, string] => ["holds", right]),
-  ...["SELECT", "INSERT", "UPDATE", "DELETE"].map((right): [string, string] => [
-    "idempotency_keys",
-    right,
-  ]),
+  ...["idempotency_keys", "batch_receipts"].flatMap((table) =>
+    ["SELECT", "INSERT", "UPDATE", "DELETE"].map((right): [string, string] => [table, right]),
+  ),
 ];
 
 /** What the role that we are may not do and a server has to, as "INSERT on entries". */

@@ -6,10 +6,22 @@
  * Statements that come before the answer to the last one are sent at once (pg's pipeline mode), each
  * with a Sync of its own: they run one after another, each is a transaction, and one that fails
  * leaves the next alone. So PostgreSQL goes on without waiting for this process to read its answer.
+ *
+ * A write whose answer is lost with its connection is looked for by its receipt (receipts.ts), on the
+ * lane's next connection: its answer is there, or nothing was changed and it runs once more.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
+import { BalancectlError } from "../errors.ts";
 import { queryOneValue, type Statement } from "./one-value-query.ts";
 import { QuietClient } from "./quiet-client.ts";
+import {
+  endedForNoReason,
+  openReceipts,
+  type Receipt,
+  type Receipts,
+  resolveReceipt,
+} from "./receipts.ts";
 import { lockWaitRanOut, translateError } from "./translate-error.ts";
 
 export interface Writer {
@@ -18,6 +30,11 @@ export interface Writer {
    * @throws BalancectlError whose message says whether anything may have been changed
    */
   query(statement: Statement, values: readonly (string | null)[]): Promise<string | null>;
+  /**
+   * The same for a statement that ends with write_receipt(), whose last two parameters are added here. That
+   * it is OUTCOME_UNKNOWN is left for a database that does not come back in time.
+   */
+  write(statement: Statement, values: readonly (string | null)[]): Promise<string | null>;
 }
 
 export interface Writers {
@@ -25,7 +42,8 @@ export interface Writers {
   close(): Promise<void>;
 }
 
-export function createWriters(config: pg.PoolConfig): Writers {
+/** @param resolveWithinMs how long the answer of a write that was lost is looked for */
+export function createWriters(config: pg.PoolConfig, resolveWithinMs: number): Writers {
   // As many as there are lanes: each has one.
   const pool = new pg.Pool({
     ...config,
@@ -39,7 +57,7 @@ export function createWriters(config: pg.PoolConfig): Writers {
   const writers = new Map<number, ReturnType<typeof createWriter>>();
   return {
     writer: (lane) => {
-      const writer = writers.get(lane) ?? createWriter(pool);
+      const writer = writers.get(lane) ?? createWriter(pool, resolveWithinMs);
       writers.set(lane, writer);
       return writer;
     },
@@ -53,26 +71,39 @@ export function createWriters(config: pg.PoolConfig): Writers {
 /** A connection and how many of its statements are not answered. */
 interface Connection {
   readonly client: pg.PoolClient;
+  readonly receipts: Receipts;
   pending: number;
   isRetired: boolean;
 }
 
-function createWriter(pool: pg.Pool): Writer & { release(): void } {
+/** Between two looks for a lost answer: a batch that is committing takes about as long. */
+const lookAgainMs = 20;
+
+function createWriter(pool: pg.Pool, resolveWithinMs: number): Writer & { release(): void } {
   let atHand: Connection | undefined;
   let connecting: Promise<Connection> | undefined;
 
   async function connect(): Promise<Connection> {
+    let client: pg.PoolClient | undefined;
     try {
-      const client = await pool.connect();
-      const connection: Connection = { client, pending: 0, isRetired: false };
+      client = await pool.connect();
+      const receipts = await openReceipts(client);
+      const connection: Connection = { client, receipts, pending: 0, isRetired: false };
       client.on("error", () => retire(connection));
       atHand = connection;
       return connection;
     } catch (error) {
+      client?.release(true);
       throw translateError(error);
     } finally {
       connecting = undefined;
     }
+  }
+
+  async function connected(): Promise<Connection> {
+    if (atHand !== undefined) return atHand;
+    connecting ??= connect();
+    return await connecting;
   }
 
   /** Lost, or a statement failed on it: it answers what it was asked, and the next is a fresh one. */
@@ -83,20 +114,79 @@ function createWriter(pool: pg.Pool): Writer & { release(): void } {
     if (connection.pending === 0) connection.client.release(true);
   }
 
+  async function run<T>(
+    connection: Connection,
+    ask: (client: pg.PoolClient) => Promise<T>,
+  ): Promise<T> {
+    connection.pending += 1;
+    try {
+      return await ask(connection.client);
+    } catch (error) {
+      // The server goes on with this session, and with what is behind this statement.
+      if (!lockWaitRanOut(error)) retire(connection);
+      throw translateError(error, true);
+    } finally {
+      connection.pending -= 1;
+      if (connection.isRetired && connection.pending === 0) connection.client.release(true);
+    }
+  }
+
+  async function look(receipt: Receipt): Promise<string | null | undefined> {
+    return await run(await connected(), (client) => resolveReceipt(client, receipt));
+  }
+
+  /**
+   * @returns the write's answer, null when nothing was changed
+   * @throws `unknown` when it cannot be found out in time
+   */
+  async function resolve(receipt: Receipt, unknown: BalancectlError): Promise<string | null> {
+    const isOver = new AbortController();
+    const over = sleep(resolveWithinMs, undefined, { signal: isOver.signal });
+    let isLate = false;
+    const late = over.then(
+      () => {
+        isLate = true;
+        return undefined;
+      },
+      () => undefined,
+    );
+    try {
+      while (!isLate) {
+        try {
+          const answer = await Promise.race([look(receipt), late]);
+          if (answer === undefined) break;
+          return answer;
+        } catch {
+          await sleep(lookAgainMs);
+        }
+      }
+    } finally {
+      isOver.abort();
+    }
+    throw unknown;
+  }
+
   return {
-    query: async (statement, values) => {
-      if (atHand === undefined) connecting ??= connect();
-      const connection = atHand ?? ((await connecting) as Connection);
-      connection.pending += 1;
-      try {
-        return await queryOneValue(connection.client, statement, values);
-      } catch (error) {
-        // The server goes on with this session, and with what is behind this statement.
-        if (!lockWaitRanOut(error)) retire(connection);
-        throw translateError(error, true);
-      } finally {
-        connection.pending -= 1;
-        if (connection.isRetired && connection.pending === 0) connection.client.release(true);
+    query: async (statement, values) =>
+      await run(atHand ?? (await connected()), (client) =>
+        queryOneValue(client, statement, values),
+      ),
+    write: async (statement, values) => {
+      for (let isSecond = false; ; isSecond = true) {
+        const connection = atHand ?? (await connected());
+        const receipt = connection.receipts.next();
+        const all = [...values, String(receipt.id), String(receipt.number)];
+        try {
+          return await run(connection, (client) => queryOneValue(client, statement, all));
+        } catch (error) {
+          if (!(error instanceof BalancectlError)) throw error;
+          if (error.applied === "unknown") {
+            const answer = await resolve(receipt, error);
+            if (answer !== null) return answer;
+          } else if (!endedForNoReason(error)) throw error;
+          if (isSecond)
+            throw new BalancectlError("DATABASE_UNAVAILABLE", lostTwice, { cause: error });
+        }
       }
     },
     release: () => {
@@ -108,3 +198,5 @@ function createWriter(pool: pg.Pool): Writer & { release(): void } {
     },
   };
 }
+
+const lostTwice = "The database connection was lost twice; nothing was changed, try again later";

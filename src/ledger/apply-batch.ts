@@ -35,7 +35,7 @@ export async function applyBatch(
 ): Promise<AppliedBatch> {
   const answer =
     (await applyAlone(writer, operations, settings)) ??
-    (await writer.query(applyOperations, encode(operations, settings)));
+    (await writer.write(applyOperations, encode(operations, settings)));
   try {
     return decode(operations, JSON.parse(answer as string));
   } catch (error) {
@@ -59,19 +59,19 @@ async function applyAlone(
   const { kind, userId, amount, ifVersion, minBalance, idempotency, reference, metadata } = only;
   const more = ifVersion ?? minBalance ?? idempotency ?? reference ?? metadata;
   if (kind !== "adjustment" || more !== undefined) return null;
-  return await writer.query(applyAdjustment, [String(userId), String(amount)]);
+  return await writer.write(applyAdjustment, [String(userId), String(amount)]);
 }
 
 const applyAdjustment: Statement = {
   name: "apply_adjustment",
-  text: "SELECT apply_adjustment($1::bigint, $2::bigint)",
+  text: "SELECT write_receipt($3::bigint, $4::bigint, apply_adjustment($1::bigint, $2::bigint))",
 };
 
 /** One JSON value instead of ten columns: 60 us less of this process's time a batch. */
 const applyOperations: Statement = {
   name: "apply_operations",
   text: `
-    SELECT row_to_json(a)
+    SELECT write_receipt($18::bigint, $19::bigint, row_to_json(a))
       FROM apply_operations(
              $1::bigint[], $2::integer[], $3::bigint[], $4::text[], $5::integer[], $6::uuid[],
              $7::integer[], $8::double precision[], $9::bigint[], $10::bigint[],

@@ -56,12 +56,16 @@ export function createReads(
       time === null ? due : nextExpiryAt !== null && nextExpiryAt <= time;
     const touched = users.filter(isDue).map(({ id }) => id);
     if (touched.length === 0) return users.map(withoutDue);
-    await Promise.all(touched.map(giveBack)).catch((error) => {
-      throw asReadFailure(error);
-    });
+    await touchAll(touched);
     const again = await readUsers(database, { id: touched });
     const written = new Map(again.map((user) => [user.id, user]));
     return users.map((user) => withoutDue(written.get(user.id) ?? user));
+  }
+
+  async function touchAll(userIds: readonly number[]): Promise<void> {
+    await Promise.all(userIds.map(giveBack)).catch((error) => {
+      throw asReadFailure(error);
+    });
   }
 
   async function existing(userId: number): Promise<User> {
@@ -99,8 +103,13 @@ export function createReads(
       return found(await findHold(database, userId, holdId), "HOLD_NOT_FOUND");
     },
     transfer: async (id) => found(await findTransfer(database, id), "TRANSFER_NOT_FOUND"),
-    storedOperation: async (userId, key) =>
-      found(await findStoredOperation(database, userId, key), "OPERATION_NOT_FOUND"),
+    storedOperation: async (userId, key) => {
+      const stored = await findStoredOperation(database, userId, key);
+      if (stored !== null) return stored;
+      // It may still be on its way, behind a lock: what is not there when we have waited for the same lock is not.
+      await touchAll([userId]);
+      return found(await findStoredOperation(database, userId, key), "OPERATION_NOT_FOUND");
+    },
     storedOpening: async (key) =>
       found(await findStoredOpening(database, key), "OPERATION_NOT_FOUND"),
   };

@@ -246,6 +246,7 @@ export const guardCheck: Check = {
                            ('constraint', 'holds', 'holds_captured_when', NULL),
                            ('constraint', 'holds', 'holds_closed_when', NULL),
                            ('constraint', 'idempotency_keys', 'idempotency_keys_pkey', NULL),
+                           ('constraint', 'batch_receipts', 'batch_receipts_pkey', NULL),
                            ('constraint', 'idempotency_keys', 'idempotency_keys_key_length', NULL))
                    AS w (kind, rel, name, function)) g
      WHERE g.state IS DISTINCT FROM 'well'`,

@@ -2,6 +2,7 @@
 import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { migrationFiles } from "../../src/database/migration-files.ts";
 import { migrateDown, migrateUp, schemaStatus } from "../../src/database/migrator.ts";
 import { verify } from "../../src/ledger/verify.ts";
 import { packageRoot } from "../../src/package-root.ts";
@@ -10,6 +11,7 @@ import { commandLine } from "../support/server/command-line.ts";
 import { balancectl } from "../support/server/program.ts";
 import { copyProgram } from "../support/server/program-copy.ts";
 
+const shipped = await migrationFiles();
 const guard = "refuse_balance_without_entry";
 const migration = "0001-users-and-entries";
 
@@ -183,7 +185,7 @@ test("another program's function of a name that is ours is not replaced", async 
 });
 
 describe("a migration that was applied from another text", () => {
-  const latest = "0005-version-at";
+  const latest = shipped.at(-1)?.name as string;
 
   test("is told by status, serve, verify and migrate; the way down stays open", async () => {
     const { script, migrations } = await copyProgram();
@@ -206,7 +208,7 @@ describe("a migration that was applied from another text", () => {
     expect(await run("migrate", "--json")).toEqual(refused);
     expect(await run("migrate", "status")).toEqual([
       1,
-      expect.stringMatching(/^0005-version-at +applied, from another text$/m),
+      expect.stringMatching(new RegExp(`^${latest} +applied, from another text$`, "m")),
     ]);
     expect(await run("verify")).toEqual([
       1,

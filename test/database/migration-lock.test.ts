@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import pg from "pg";
 import { describe, expect, inject, test } from "vitest";
+import { migrationFiles } from "../../src/database/migration-files.ts";
 import { migrateDown, migrateUp, schemaStatus } from "../../src/database/migrator.ts";
 import { BalancectlError } from "../../src/errors.ts";
 import { afterFile } from "../support/cleanup.ts";
@@ -11,6 +12,7 @@ import { commandLine, runHere } from "../support/server/command-line.ts";
 import { startServer } from "../support/server/program.ts";
 
 /** The two advisory locks of a schema, as another program's session could take them. */
+const shipped = await migrationFiles();
 const [migrations = "", servers = ""] = [0x62616c63746c, 0x62616c637376].map(
   (number) => `${number} # hashtextextended(coalesce(current_schema()::text, ''), 0)`,
 );
@@ -207,7 +209,8 @@ describe("down", () => {
   test("of what is above the holds takes none of them", async () => {
     const url = await createTestDatabase();
     await commandLine(url).json("hold", "1", "40");
-    expect((await migrateDown(url, "0004-apply-operations")).done.length).toBe(2);
+    const { done } = await migrateDown(url, "0004-apply-operations");
+    expect(done.length).toBe(shipped.length - 3);
   });
 });
 

@@ -129,7 +129,7 @@ test("a session that is ended in the packet that begins it fails its statement, 
   proxy.endAtStart();
   const database = connectDatabase(proxy.url, testBounds);
   afterFile(() => database.close());
-  const unavailable = { code: "OUTCOME_UNKNOWN" };
+  const unavailable = { code: "DATABASE_UNAVAILABLE", applied: "no" };
   for (let n = 0; n < 20; n++) {
     await expect(database.writer(0).query(saw, ["1"])).rejects.toMatchObject(unavailable);
     await expect(database.sequelize.query("SELECT 1")).rejects.toThrow();

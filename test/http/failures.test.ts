@@ -42,7 +42,11 @@ test("a read that gives back what is due, and loses that answer, may be asked ag
   const databaseUrl = await createTestDatabase();
   const proxy = await startTcpProxy(databaseUrl);
   const clock = createClock();
-  const server = await serveInProcess(proxy.url, { now: clock.now });
+  const server = await serveInProcess(proxy.url, {
+    now: clock.now,
+    statementTimeoutMs: 2_000,
+    lockTimeoutMs: 60_000,
+  });
   const client = createApiClient(server.url);
   const made = await client.post("/api/users/1/holds", { amount: 40, expiresIn: 60 });
   expect(made.status).toBe(201);
@@ -50,7 +54,7 @@ test("a read that gives back what is due, and loses that answer, may be asked ag
   const lock = await lockUser(databaseUrl, 1);
   const read = client.get("/api/users/1");
   await untilLockIsWaitedFor(databaseUrl);
-  proxy.cut();
+  await proxy.down();
   const answer = await read;
   expectError(
     answer,
@@ -58,6 +62,6 @@ test("a read that gives back what is due, and loses that answer, may be asked ag
     "The database cannot be reached; nothing was changed",
   );
   expect(answer.headers.get("retry-after")).toBe("1");
-  await lock.release();
+  await Promise.all([lock.release(), proxy.mend()]);
   expect((await client.get("/api/users/1")).body.data).toEqual({ id: 1, balance: 10_000 });
 });

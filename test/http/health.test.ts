@@ -71,7 +71,7 @@ test("readyz: the role may not do all that a server does", async () => {
   await psql(url, `GRANT SELECT ON schema_migrations TO ${role}`);
   await psql(
     url,
-    `GRANT SELECT, INSERT, UPDATE, DELETE ON users, holds, idempotency_keys TO ${role}`,
+    `GRANT SELECT, INSERT, UPDATE, DELETE ON users, holds, idempotency_keys, batch_receipts TO ${role}`,
   );
   const as = new URL(url);
   as.username = role;

@@ -56,7 +56,7 @@ export const testBounds = {
 /** A ledger in this process, closed after the file. */
 export function openTestLedger(
   url: string,
-  options: Partial<LedgerOptions["bounds"]> & Pick<LedgerOptions, "now" | "observers"> = {},
+  options: Partial<typeof testBounds> & Pick<LedgerOptions, "now" | "observers"> = {},
 ): { ledger: Ledger; database: Database } {
   const { now, observers, ...bounds } = options;
   const database = connectDatabase(url, { ...testBounds, ...bounds });

@@ -33,7 +33,7 @@ export async function untilLockIsWaitedFor(url: string, count = 1): Promise<void
     psql(
       url,
       `SELECT FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = 'balancectl'
+        WHERE datname = current_database() AND application_name ~ '^balancectl( lane \\d+)?$'
           AND wait_event_type = 'Lock'`,
     );
   while ((await waiting()).length !== count);

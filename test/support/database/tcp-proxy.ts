@@ -17,6 +17,11 @@ export interface TcpProxy {
    * the statement is committed and nobody hears of it. Resolves when that has happened.
    */
   loseNextAnswer(): Promise<void>;
+  /**
+   * Keeps the next thing that is asked and cuts the connection; `deliver` sends it after all and gives what is
+   * answered until the other side closes. Resolves when it has been kept.
+   */
+  keepNextQuestion(): Promise<{ deliver(): Promise<string> }>;
   /** Ends each new session, as an administrator does, in the same packet that says it is ready. */
   endAtStart(): void;
   mend(): Promise<void>;
@@ -34,9 +39,12 @@ const terminated = Buffer.from(
 export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   const target = new URL(databaseUrl);
   const open = new Set<Socket>();
+  /** Sides of the database that outlive their client. */
+  const orphans = new Set<Socket>();
   let silent = false;
   let endsAtStart = false;
   let lost: (() => void) | undefined;
+  let kept: ((question: { deliver(): Promise<string> }) => void) | undefined;
 
   const server = createServer((client) => {
     const upstream = connect(Number(target.port || 5432), target.hostname);
@@ -49,10 +57,28 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
       socket.on("error", () => {});
       socket.on("close", () => {
         open.delete(socket);
-        other.destroy();
+        if (!orphans.has(other)) other.destroy();
       });
     }
-    client.on("data", (bytes) => upstream.write(bytes));
+    client.on("data", (bytes) => {
+      if (!kept) {
+        upstream.write(bytes);
+        return;
+      }
+      orphans.add(upstream);
+      client.destroy();
+      const answers: Buffer[] = [];
+      upstream.on("data", (answer) => answers.push(answer));
+      const closed = once(upstream, "close");
+      kept({
+        deliver: async () => {
+          upstream.end(bytes);
+          await closed;
+          return Buffer.concat(answers).toString("latin1");
+        },
+      });
+      kept = undefined;
+    });
     upstream.on("data", (bytes) => {
       if (lost) {
         client.destroy();
@@ -71,7 +97,7 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
     return (server.address() as AddressInfo).port;
   };
   const cut = () => {
-    for (const socket of open) socket.destroy();
+    for (const socket of open) if (!orphans.has(socket)) socket.destroy();
   };
   const down = async () => {
     if (!server.listening) return;
@@ -99,6 +125,10 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
     loseNextAnswer: () =>
       new Promise((resolve) => {
         lost = resolve;
+      }),
+    keepNextQuestion: () =>
+      new Promise((resolve) => {
+        kept = resolve;
       }),
     mend: async () => {
       silent = false;

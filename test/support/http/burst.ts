@@ -36,7 +36,7 @@ export async function untilBackendsAreGone(databaseUrl: string): Promise<void> {
     psql(
       databaseUrl,
       `SELECT FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = 'balancectl'`,
+        WHERE datname = current_database() AND application_name ~ '^balancectl( lane \\d+)?$'`,
     );
   while ((await working()).length !== 0);
 }

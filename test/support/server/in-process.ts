@@ -1,7 +1,7 @@
 /** The API on a real socket and a real database, in this process: for a clock that a test moves. */
 import { createApp } from "../../../src/http/app.ts";
 import { startHttpServer } from "../../../src/http/server.ts";
-import type { Ledger, LedgerOptions } from "../../../src/ledger/ledger.ts";
+import type { Ledger } from "../../../src/ledger/ledger.ts";
 import { createLogger } from "../../../src/log.ts";
 import { afterFile } from "../cleanup.ts";
 import { openTestLedger } from "../database/database.ts";
@@ -21,7 +21,7 @@ export interface InProcessServer {
 /** Call it at the top of a file: what it opens is closed after the file. */
 export async function serveInProcess(
   databaseUrl: string,
-  options: Partial<LedgerOptions["bounds"]> & Pick<LedgerOptions, "now"> = {},
+  options: Parameters<typeof openTestLedger>[1] = {},
 ): Promise<InProcessServer> {
   const { ledger } = openTestLedger(databaseUrl, options);
   const log = createLogger("error");
