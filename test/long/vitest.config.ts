@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     include: ["test/long/*.long.ts"],
     globalSetup: ["test/support/global-setup.ts"],
+    setupFiles: ["test/support/each-file.ts"],
     testTimeout: 1_200_000,
     hookTimeout: 600_000,
     // One at a time: what is measured has the machine to itself.
