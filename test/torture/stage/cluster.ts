@@ -35,6 +35,8 @@ export interface Cluster {
   signal(pids: readonly number[], name: NodeJS.Signals): void;
   /** Resolves when the postmaster has ended. */
   ended(): Promise<void>;
+  /** Resolves when it takes connections; it has not been ended. */
+  answers(): Promise<void>;
 }
 
 /** The application's role: connections of superusers have slots and rights that it has not. */
@@ -120,6 +122,11 @@ export async function createCluster(
     },
     signal,
     ended,
+    answers: async () => {
+      if (!(await until(() => answers(adminUrl()), 60_000))) {
+        throw new Error("PostgreSQL does not answer");
+      }
+    },
   };
 }
 
