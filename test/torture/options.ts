@@ -26,7 +26,7 @@ npm run torture -- --list
   --seed     a whole number: the same dice again (one that is drawn and shown)
   --fault    some of those that --list names
   --seconds  the length of a round, beside its start, its end and its check (10)
-  --callers  how many call at once (16)
+  --callers  how many call at once (32)
   --history  a folder for the histories; otherwise those of bad rounds are kept in a temporary one
   --check    checks such a history again
 
@@ -59,7 +59,7 @@ export function parseOptions(argv: readonly string[]): TortureOptions | undefine
     seconds: whole("--seconds", values.seconds, 10),
     seed: whole("--seed", values.seed, 1 + Math.floor(Math.random() * 999_999_998)),
     faults: values.fault?.split(","),
-    callers: whole("--callers", values.callers, 16),
+    callers: whole("--callers", values.callers, 32),
     history: values.history,
     check: values.check,
     list: values.list,

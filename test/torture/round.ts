@@ -89,10 +89,11 @@ async function setStage(options: RoundOptions, say: Say): Promise<Stage> {
   const where = (await fault.prepare?.({ cluster, undo: closers })) ?? "";
   await cluster.admin(`CREATE DATABASE ${database} OWNER ${appRole} ${where}`);
   closers.push(() => cluster.admin(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`));
+  const front = await fault.front?.({ cluster, undo: closers });
   const servers: Server[] = [];
   const proxies: DatabaseProxy[] = [];
   for (const number of [0, 1]) {
-    const proxy = await startProxy(cluster.port);
+    const proxy = await startProxy(() => front ?? cluster.port);
     closers.push(proxy.close);
     proxies.push(proxy);
     const server = await createServer({
@@ -127,7 +128,7 @@ async function torment(stage: Stage, { fault, seconds }: RoundOptions, say: Say)
     await heal(undo);
     say("heal");
     for (const server of servers) if (!server.isUp()) await server.start();
-    await pause(between(300, 1_200));
+    await pause(between(...(fault.rests ?? [300, 1_200])));
   } while (performance.now() < deadline);
 }
 

@@ -6,6 +6,7 @@ import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { check, isClean, type Verdict } from "./check/check.ts";
+import { wrong } from "./check/finding.ts";
 import { faults } from "./faults/all.ts";
 import type { Fault } from "./faults/fault.ts";
 import { readHistory } from "./history/file.ts";
@@ -97,7 +98,7 @@ async function torture(options: TortureOptions, chosen: readonly Fault[]): Promi
     const begun = performance.now();
     const verdict = await runRound({
       ...{ cluster, fault, round, seed: roundSeed, seconds, callers, path, closers },
-    });
+    }).catch((error) => notRun(fault, error));
     verdicts.push(verdict);
     const took = ((performance.now() - begun) / 1_000).toFixed(0);
     const clean = isClean(verdict);
@@ -109,6 +110,15 @@ async function torture(options: TortureOptions, chosen: readonly Fault[]): Promi
     say(`no time for ${[...skipped].map(({ name }) => name).join(", ")}: give more --minutes`);
   }
   return verdicts;
+}
+
+/** Servers that do not start under a fault, or a harness that does not work: both are to be looked at. */
+function notRun({ name }: Fault, error: Error): Verdict {
+  return {
+    ...{ fault: name, requests: 0, acknowledged: 0, fiveHundreds: 0, silent: 0 },
+    ...{ unknownMade: 0, unknownNotMade: 0, recoveryMsMax: 0, waitMsMax: 0, said: new Map() },
+    findings: [wrong(`the round could not be run: ${error.message}`)],
+  };
 }
 
 async function allPossible(chosen: readonly Fault[]): Promise<Fault[]> {

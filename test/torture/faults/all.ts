@@ -3,6 +3,7 @@ import type { Fault } from "./fault.ts";
 import { lockFaults } from "./locks.ts";
 import { machineFaults } from "./machine.ts";
 import { networkFaults } from "./network.ts";
+import { pooledFaults } from "./pooled.ts";
 import { postgresFaults } from "./postgres.ts";
 import { serverFaults } from "./servers.ts";
 import { settingFaults } from "./settings.ts";
@@ -14,4 +15,5 @@ export const faults: readonly Fault[] = [
   ...settingFaults,
   ...lockFaults,
   ...machineFaults,
+  ...pooledFaults,
 ];

@@ -29,9 +29,13 @@ export interface Fault {
   readonly clusterEnv?: (cluster: Cluster) => Promise<Readonly<Record<string, string>>>;
   /** Where the database is made. @returns what follows CREATE DATABASE */
   readonly prepare?: (stage: Pick<Stage, "cluster" | "undo">) => Promise<string>;
+  /** What the proxies lead to, where it is not PostgreSQL. @returns its port */
+  readonly front?: (stage: Pick<Stage, "cluster" | "undo">) => Promise<number>;
   readonly inject: (stage: Stage) => Promise<void>;
   /** Milliseconds that it lasts, at least and at most. */
   readonly lasts?: readonly [number, number];
+  /** Milliseconds that it is healed before the next time. */
+  readonly rests?: readonly [number, number];
   /** Beside what is in `undo`. */
   readonly heal?: (stage: Stage) => Promise<void>;
   /** A server may end by itself of this. */

@@ -14,7 +14,7 @@ async function strike({ dice }: Stage, proxy: DatabaseProxy, kind: Strike): Prom
 
 const cuts = strikes.filter((kind) => kind !== "hold-sync");
 
-/** Twenty in a row, so that pipelined batches and fresh connections are met too. */
+/** Some in a row, so that pipelined batches and fresh connections are met too. */
 const cutFaults: Fault[] = cuts.map((kind) => ({
   name: `cut-${kind}`,
   inject: async (stage) => {
@@ -68,6 +68,7 @@ export const networkFaults: readonly Fault[] = [
       either(stage, stage.proxies).deaden();
     },
     lasts: [0, 500],
+    rests: [5_000, 9_000],
   },
   {
     name: "hold-sync",
@@ -76,5 +77,6 @@ export const networkFaults: readonly Fault[] = [
       await strike(stage, either(stage, stage.proxies), "hold-sync");
     },
     lasts: [0, 500],
+    rests: [5_000, 9_000],
   },
 ];

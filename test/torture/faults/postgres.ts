@@ -1,5 +1,6 @@
 /** PostgreSQL itself is killed, restarted, stopped, or ends what it is at. */
 import { appRole } from "../stage/cluster.ts";
+import { pause } from "../stage/connection.ts";
 import { either, type Fault, type Stage } from "./fault.ts";
 
 interface Backend extends Record<string, unknown> {
@@ -17,7 +18,7 @@ async function backendsOf({ cluster, database }: Stage, busy: boolean): Promise<
 }
 
 /** So often, as fast as it goes. */
-async function toBackends(stage: Stage, times: number, what: "cancel" | "terminate") {
+export async function toBackends(stage: Stage, times: number, what: "cancel" | "terminate") {
   for (let done = 0; done < times; done += 1) {
     const pids = await backendsOf(stage, what === "cancel");
     if (pids.length === 0) continue;
@@ -76,5 +77,16 @@ export const postgresFaults: readonly Fault[] = [
       undo.push(async () => cluster.signal([...pids].reverse(), "SIGCONT"));
     },
     lasts: [1_000, 14_000],
+  },
+  {
+    // Each commit waits for a standby, which takes over; the servers find it where the primary was.
+    name: "failover-sync",
+    slow: true,
+    inject: async ({ cluster, undo }) => {
+      undo.push(() => cluster.dropStandby());
+      await cluster.addStandby();
+      await pause(1_000);
+      await cluster.failOver();
+    },
   },
 ];

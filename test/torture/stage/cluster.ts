@@ -1,20 +1,22 @@
 /**
  * One PostgreSQL of the harness's own, whose postmaster is a child of it: it can be killed, stopped and
- * started again. Its programs are those of the embedded PostgreSQL, or of TORTURE_POSTGRES, a folder
- * with initdb and postgres of another version.
+ * started again, and have a standby that takes its place. Its programs are those of the embedded
+ * PostgreSQL, or of TORTURE_POSTGRES, a folder with initdb and postgres of another version.
  */
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chown, mkdir, open } from "node:fs/promises";
+import { chown, mkdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { type Binaries, findBinaries } from "../../../src/database/embedded/binaries.ts";
 import { preparePlace } from "../../../src/database/embedded/place.ts";
-import { childOptions, type OsUser, runAs } from "../../../src/database/embedded/run-as.ts";
+import { type OsUser, runAs } from "../../../src/database/embedded/run-as.ts";
 import { query, until } from "./connection.ts";
-import { childrenOf, signal } from "./process-table.ts";
+import { copyAsStandby, standbyName } from "./copy-as-standby.ts";
+import { createPostmaster, type Postmaster } from "./postmaster.ts";
+import { signal } from "./process-table.ts";
 
 export interface Cluster {
+  /** Another one after a failover. */
   readonly port: number;
   readonly version: string;
   /** Whom the files belong to; absent: ourselves. */
@@ -37,20 +39,15 @@ export interface Cluster {
   ended(): Promise<void>;
   /** Resolves when it takes connections; it has not been ended. */
   answers(): Promise<void>;
+  /** Makes a standby that each commit from then on waits for. */
+  addStandby(): Promise<void>;
+  dropStandby(): Promise<void>;
+  /** Kills all of the primary's processes; the standby is the primary from then on. */
+  failOver(): Promise<void>;
 }
 
 /** The application's role: connections of superusers have slots and rights that it has not. */
 export const appRole = "app";
-
-const settings = {
-  max_connections: "60",
-  shared_buffers: "64MB",
-  // Its own clients are on loopback alone.
-  listen_addresses: "127.0.0.1",
-  unix_socket_directories: "",
-  deadlock_timeout: "100ms",
-  log_min_messages: "log",
-};
 
 export async function createCluster(
   folder: string,
@@ -70,79 +67,78 @@ export async function createCluster(
   const made = await runAs(user, binaries.initdb, args, place.folder);
   if (made.code !== 0) throw new Error(`initdb failed: ${made.output}`);
   const { output } = await runAs(user, binaries.postgres, ["--version"], place.folder);
-  const port = await freePort();
-  const log = await open(join(folder, "postgres.log"), "a");
-  let postmaster: ChildProcess | undefined;
-  let environment: Readonly<Record<string, string>> = {};
+  const postmasterOf = async (path: string) =>
+    createPostmaster({
+      ...{ program: binaries.postgres, data: path, port: await freePort(), user },
+      log: join(folder, "postgres.log"),
+    });
+  let primary: Postmaster = await postmasterOf(data);
+  let standby: Postmaster | undefined;
+  let copies = 0;
 
-  const adminUrl = (database = "postgres") => `postgres://postgres@127.0.0.1:${port}/${database}`;
-  const ended = async () => {
-    const child = postmaster;
-    if (child && child.exitCode === null && child.signalCode === null) await once(child, "exit");
-  };
-
-  /** The children of one that was killed keep its memory until they have ended: then it is tried again. */
-  const launch = async () => {
-    const flags = Object.entries({ ...settings, port: String(port) });
-    const options = childOptions(user, place.folder);
-    const child = spawn(
-      binaries.postgres,
-      ["-D", data, ...flags.flatMap(([name, value]) => ["-c", `${name}=${value}`])],
-      {
-        ...options,
-        env: { ...options.env, ...environment },
-        stdio: ["ignore", log.fd, log.fd],
-      },
-    );
-    postmaster = child;
-    const isOver = () => child.exitCode !== null || child.signalCode !== null;
-    await until(async () => isOver() || (await answers(adminUrl())), 60_000);
-    return !isOver();
+  const adminUrl = (database = "postgres") => urlOf("postgres", primary.port, database);
+  const admin = (sql: string) => query(adminUrl(), sql);
+  const forgetStandby = async () => {
+    await admin("ALTER SYSTEM RESET synchronous_standby_names");
+    await admin("SELECT pg_reload_conf()");
   };
 
   return {
-    port,
+    get port() {
+      return primary.port;
+    },
     version: output.trim(),
     user,
     folder: work,
     adminUrl,
-    appUrl: (database, at = port) => `postgres://${appRole}@127.0.0.1:${at}/${database}`,
-    admin: (sql) => query(adminUrl(), sql),
-    start: async (env) => {
-      environment = env ?? environment;
-      if (!(await until(launch, 60_000))) throw new Error("PostgreSQL does not start");
-    },
-    stop: async (how) => {
-      postmaster?.kill(how);
-      await ended();
-    },
-    processes: async () => {
-      const pid = postmaster?.pid;
-      return pid === undefined ? [] : [pid, ...(await childrenOf(pid))];
-    },
+    appUrl: (database, at) => urlOf(appRole, at ?? primary.port, database),
+    admin,
+    start: (env) => primary.start(env),
+    stop: (how) => primary.stop(how),
+    processes: () => primary.processes(),
     signal,
-    ended,
-    answers: async () => {
-      if (!(await until(() => answers(adminUrl()), 60_000))) {
-        throw new Error("PostgreSQL does not answer");
-      }
+    ended: () => primary.ended(),
+    answers: () => primary.answers(),
+    addStandby: async () => {
+      copies += 1;
+      standby = await postmasterOf(join(place.folder, `standby-${copies}`));
+      await copyAsStandby(adminUrl(), primary, standby);
+      await standby.start();
+      await admin(`ALTER SYSTEM SET synchronous_standby_names = '${standbyName}'`);
+      await admin("SELECT pg_reload_conf()");
+      const isSynchronous = async () =>
+        (await admin("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'")).length === 1;
+      if (!(await until(isSynchronous, 60_000))) throw new Error("the standby does not follow");
+    },
+    dropStandby: async () => {
+      if (!standby) return;
+      await forgetStandby();
+      await standby.stop("SIGQUIT");
+      await rm(standby.data, { recursive: true });
+      standby = undefined;
+    },
+    failOver: async () => {
+      if (!standby) throw new Error("there is no standby");
+      signal(await primary.processes(), "SIGKILL");
+      await primary.ended();
+      await rm(primary.data, { recursive: true });
+      primary = standby;
+      standby = undefined;
+      await admin("SELECT pg_promote()");
+      await forgetStandby();
     },
   };
 }
 
-async function answers(url: string): Promise<boolean> {
-  return await query(url, "SELECT").then(
-    () => true,
-    () => false,
-  );
+function urlOf(role: string, port: number, database: string): string {
+  return `postgres://${role}@127.0.0.1:${port}/${database}`;
 }
 
 function binariesIn(folder: string): Binaries {
-  return {
-    initdb: join(folder, "initdb"),
-    postgres: join(folder, "postgres"),
-    pgCtl: join(folder, "pg_ctl"),
-  };
+  const [initdb = "", postgres = "", pgCtl = ""] = ["initdb", "postgres", "pg_ctl"].map((name) =>
+    join(folder, name),
+  );
+  return { initdb, postgres, pgCtl };
 }
 
 export async function freePort(): Promise<number> {

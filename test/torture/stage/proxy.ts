@@ -50,13 +50,14 @@ const sync = Buffer.from("S\0\0\0\x04", "latin1");
 /** What the names of the ledger's functions that write begin with. */
 const writing = Buffer.from("apply_");
 
-export async function startProxy(databasePort: number): Promise<DatabaseProxy> {
+export async function startProxy(databasePort: () => number): Promise<DatabaseProxy> {
   const lines = new Set<Line>();
-  let armed: { kind: Strike; fraction: number; done: () => void } | undefined;
+  let armed: { kind: Strike; fraction: number } | undefined;
+  let met = () => {};
   let delayMs = 0;
 
   const server: Server = createServer((client) => {
-    const database = connect(databasePort, "127.0.0.1");
+    const database = connect(databasePort(), "127.0.0.1");
     const line: Line = { client, database, writes: false, dead: false, answerStrike: undefined };
     lines.add(line);
     const forth = createDelayed(() => delayMs);
@@ -80,10 +81,10 @@ export async function startProxy(databasePort: number): Promise<DatabaseProxy> {
     if (line.dead) return;
     if (!line.writes && bytes.includes(writing)) line.writes = true;
     if (armed && line.writes && bytes.includes(execute)) {
-      const { kind, fraction, done } = armed;
+      const { kind, fraction } = armed;
       if (kind !== "hold-sync" || bytes.subarray(-sync.length).equals(sync)) {
         armed = undefined;
-        struck(line, bytes, kind, fraction, done);
+        struck(line, bytes, kind, fraction);
         return;
       }
     }
@@ -102,7 +103,7 @@ export async function startProxy(databasePort: number): Promise<DatabaseProxy> {
     act();
   }
 
-  function struck(line: Line, bytes: Buffer, kind: Strike, fraction: number, done: () => void) {
+  function struck(line: Line, bytes: Buffer, kind: Strike, fraction: number) {
     const { client, database } = line;
     switch (kind) {
       case "before-send":
@@ -123,7 +124,7 @@ export async function startProxy(databasePort: number): Promise<DatabaseProxy> {
           act: () => {
             client.destroySoon();
             database.destroy();
-            done();
+            met();
           },
         };
         database.write(bytes);
@@ -133,7 +134,7 @@ export async function startProxy(databasePort: number): Promise<DatabaseProxy> {
         line.dead = true;
         break;
     }
-    done();
+    met();
   }
 
   const cut = ({ client, database }: Line) => {
@@ -160,11 +161,13 @@ export async function startProxy(databasePort: number): Promise<DatabaseProxy> {
     port,
     strike: (kind, fraction) =>
       new Promise((done) => {
-        armed = { kind, fraction, done };
+        met = done;
+        armed = { kind, fraction };
       }),
     disarm: () => {
-      armed?.done();
       armed = undefined;
+      for (const line of lines) line.answerStrike = undefined;
+      met();
     },
     cutAll,
     deaden: () => {
