@@ -58,9 +58,9 @@ export async function runRound(options: RoundOptions): Promise<Verdict> {
       add: file.add,
     });
     await callers.open();
-    const calling = callers.run();
-    await torment(stage, options, say).finally(callers.stop);
-    await calling;
+    const tormenting = torment(stage, options, say).finally(callers.stop);
+    const ends = await Promise.allSettled([tormenting, callers.run()]);
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
     await clearStage(stage, fault, say);
     for (const line of await dumpTables(cluster.adminUrl(stage.database))) file.add(line);
     file.add(await runVerify(cluster.appUrl(stage.database)));
@@ -124,16 +124,24 @@ async function torment(stage: Stage, { fault, seconds }: RoundOptions, say: Say)
     } catch (error) {
       say("stuck", `inject: ${(error as Error).message}`);
     }
-    await fault.heal?.(stage);
-    await heal(undo);
+    const tell = (error: Error) => say("stuck", `heal: ${error.message}`);
+    await fault.heal?.(stage).catch(tell);
+    await heal(undo, tell);
     say("heal");
-    for (const server of servers) if (!server.isUp()) await server.start();
+    for (const server of servers) if (!server.isUp()) await server.start().catch(tell);
     await pause(between(...(fault.rests ?? [300, 1_200])));
   } while (performance.now() < deadline);
 }
 
-async function heal(undo: Stage["undo"]): Promise<void> {
-  for (const step of undo.splice(0).reverse()) await step();
+/** One step that fails keeps no other from being taken. */
+async function heal(undo: Stage["undo"], tell: (error: Error) => void = () => {}): Promise<void> {
+  for (const step of undo.splice(0).reverse()) {
+    try {
+      await step();
+    } catch (error) {
+      tell(error as Error);
+    }
+  }
 }
 
 /**
@@ -151,11 +159,12 @@ async function clearStage(stage: Stage, fault: Fault, say: Say): Promise<void> {
     if (!(await until(ready, quietMsMax))) say("stuck", `server ${number} is not ready again`);
     const code = await server.end("SIGTERM");
     if (code !== 0 && !fault.mayEnd) {
-      say("stuck", `server ${number} ended with ${code}: ${server.stderr().slice(-500)}`);
+      say("stuck", `server ${number} ended with ${code}: ${server.output().slice(-500)}`);
     }
   }
   // Only now do ends learn of lines that were dead.
   for (const proxy of proxies) await proxy.close();
+  await fault.settle?.(stage);
   const gone = async () => {
     const rows = await query(
       cluster.adminUrl(),

@@ -38,6 +38,8 @@ export interface Fault {
   readonly rests?: readonly [number, number];
   /** Beside what is in `undo`. */
   readonly heal?: (stage: Stage) => Promise<void>;
+  /** When the servers have ended: what must be before all is at rest and the tables can agree. */
+  readonly settle?: (stage: Stage) => Promise<void>;
   /** A server may end by itself of this. */
   readonly mayEnd?: true;
 }

@@ -1,7 +1,7 @@
 /** The machine under PostgreSQL: its disk is full, its clock jumps. Not everywhere to be had. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { chown, mkdir, readdir, rm, statfs, writeFile } from "node:fs/promises";
+import { chown, mkdir, readdir, rename, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Cluster } from "../stage/cluster.ts";
@@ -61,27 +61,40 @@ async function findFaketime(): Promise<string | undefined> {
 
 const clockFile = (cluster: Cluster) => join(cluster.folder, "clock");
 
+/** Renamed into place: a process that reads half of it ends. */
+async function setClock(cluster: Cluster, seconds: number): Promise<void> {
+  const file = clockFile(cluster);
+  await writeFile(`${file}.new`, `${seconds < 0 ? "" : "+"}${seconds}\n`);
+  await rename(`${file}.new`, file);
+}
+
 /** PostgreSQL's clock alone: it is the one that decides. */
 const clockJump: Fault = {
   name: "clock-jump",
   impossible: async () =>
     (await findFaketime()) === undefined ? "libfaketime is not installed" : undefined,
   clusterEnv: async (cluster) => {
-    await writeFile(clockFile(cluster), "+0\n");
+    await setClock(cluster, 0);
     return {
       LD_PRELOAD: (await findFaketime()) ?? "",
       FAKETIME_TIMESTAMP_FILE: clockFile(cluster),
-      FAKETIME_NO_CACHE: "1",
+      // Seconds. The library reads the file where a signal may have come in the middle of anything: seldom,
+      // since a process may crash of it.
+      FAKETIME_CACHE_DURATION: "1",
       FAKETIME_DONT_FAKE_MONOTONIC: "1",
     };
   },
   inject: async ({ cluster, dice, undo, note }) => {
     const seconds = dice.below(2 * 86_400) - 86_400;
-    undo.push(() => writeFile(clockFile(cluster), "+0\n"));
-    await writeFile(clockFile(cluster), `${seconds < 0 ? "" : "+"}${seconds}\n`);
+    undo.push(() => setClock(cluster, 0));
+    await setClock(cluster, seconds);
+    await cluster.answers();
     const [row] = await cluster.admin("SELECT clock_timestamp()::text AS now");
     note(`${seconds} s: PostgreSQL thinks it is ${row?.["now"]}`);
   },
+  lasts: [1_500, 3_000],
+  // Times that have not come are what verify has to name.
+  settle: ({ cluster }) => setClock(cluster, 86_400),
 };
 
 export const machineFaults: readonly Fault[] = [diskFull, clockJump];

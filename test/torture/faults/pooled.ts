@@ -15,6 +15,8 @@ export const pooledFaults: readonly Fault[] = (["session", "transaction"] as con
       pooler = started;
       return started.port;
     },
+    // It keeps connections of its own.
+    settle: async () => await pooler?.end("SIGKILL"),
     inject: async (stage) => {
       if (stage.dice.below(2) === 0) {
         await toBackends(stage, 5, "terminate");

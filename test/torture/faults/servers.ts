@@ -20,7 +20,7 @@ export const serverFaults: readonly Fault[] = [
       const code = await server.end("SIGTERM");
       stage.note(`ended with ${code} after ${(performance.now() - begun).toFixed(0)} ms`);
       if (code !== 0)
-        throw new Error(`SIGTERM: ended with ${code}, ${server.stderr().slice(-300)}`);
+        throw new Error(`SIGTERM: ended with ${code}, ${server.output().slice(-300)}`);
       stage.undo.push(() => server.start());
     },
   },

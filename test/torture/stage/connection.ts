@@ -2,7 +2,12 @@
 import pg from "pg";
 
 export async function connect(url: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: 5_000,
+    // What the faults set is not for those who have to take it back.
+    options: "-c idle_session_timeout=0 -c default_transaction_read_only=off",
+  });
   // What a fault does to it is seen by whoever asks it next.
   client.on("error", () => {});
   await client.connect();

@@ -17,8 +17,8 @@ export interface Server {
   /** Its stderr is read no further, until `listen`. */
   turnAway(): void;
   listen(): void;
-  /** The end of what it said on stderr. */
-  stderr(): string;
+  /** The end of what it said. */
+  output(): string;
 }
 
 export interface ServerOptions {
@@ -40,7 +40,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   const port = await freePort();
   let child: ChildProcess | undefined;
   let ending = false;
-  let stderr = "";
+  let output = "";
 
   const isRunning = () =>
     child !== undefined && child.exitCode === null && child.signalCode === null;
@@ -52,16 +52,20 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       ending = false;
       const started = launch(options, port);
       child = started;
-      started.stderr?.setEncoding("utf8").on("data", (text: string) => {
-        stderr = (stderr + text).slice(-20_000);
-      });
+      // With --json what it has to say at its end is on stdout.
+      for (const stream of [started.stdout, started.stderr]) {
+        stream?.setEncoding("utf8").on("data", (text: string) => {
+          output = (output + text).slice(-20_000);
+        });
+      }
       let ready = false;
-      started.once("exit", (code, signal) => {
+      // Later than "exit": all that it said has been read.
+      started.once("close", (code, signal) => {
         if (ready && !ending && child === started) {
-          options.onDeath(`server ended by itself: ${code ?? signal} ${stderr.slice(-500)}`);
+          options.onDeath(`server ended by itself: ${code ?? signal} ${output.slice(-500)}`);
         }
       });
-      await firstLine(started, () => stderr);
+      await hello(started, () => output);
       ready = true;
     },
     end: async (signal) => {
@@ -84,7 +88,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     listen: () => {
       child?.stderr?.resume();
     },
-    stderr: () => stderr,
+    output: () => output,
   };
 }
 
@@ -100,16 +104,19 @@ function launch({ databaseUrl, args, env }: ServerOptions, port: number): ChildP
   });
 }
 
-async function firstLine(child: ChildProcess, stderr: () => string): Promise<void> {
-  const line = once(createInterface({ input: child.stdout as NodeJS.ReadableStream }), "line");
-  const end = once(child, "exit").then(([code]) => {
-    throw new Error(`serve ended with ${code}: ${stderr()}`);
+/** Until it has said where it listens; what it says instead is why it does not. */
+async function hello(child: ChildProcess, output: () => string): Promise<void> {
+  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
+  const said = once(lines, "line").then(([line]) => {
+    if (!("url" in JSON.parse(line))) throw new Error(`serve does not start: ${line}`);
+  });
+  const end = once(child, "close").then(([code]) => {
+    throw new Error(`serve ended with ${code}: ${output()}`);
   });
   const late = pause(readyMsMax).then(() => {
     throw new Error("serve is not ready");
   });
-  await Promise.race([line, end, late]);
-  // Whichever was not first is nobody's concern any more.
-  end.catch(() => {});
-  late.catch(() => {});
+  // Whichever is not the first is nobody's concern any more.
+  for (const one of [said, end, late]) one.catch(() => {});
+  await Promise.race([said, end, late]);
 }
