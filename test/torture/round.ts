@@ -159,7 +159,7 @@ async function clearStage(stage: Stage, fault: Fault, say: Say): Promise<void> {
     if (!(await until(ready, quietMsMax))) say("stuck", `server ${number} is not ready again`);
     const code = await server.end("SIGTERM");
     if (code !== 0 && !fault.mayEnd) {
-      say("stuck", `server ${number} ended with ${code}: ${server.output().slice(-500)}`);
+      say("stuck", `server ${number} ended with ${code}: ${server.output()}`);
     }
   }
   // Only now do ends learn of lines that were dead.

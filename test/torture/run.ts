@@ -21,6 +21,9 @@ const interrupted = new Promise<never>((_resolve, reject) => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => reject(new Error(`stopped by ${signal}`)));
   }
+  // A fault of the harness leaves no servers behind either.
+  process.on("uncaughtException", reject);
+  process.on("unhandledRejection", reject);
 });
 
 try {

@@ -19,8 +19,7 @@ export const serverFaults: readonly Fault[] = [
       const begun = performance.now();
       const code = await server.end("SIGTERM");
       stage.note(`ended with ${code} after ${(performance.now() - begun).toFixed(0)} ms`);
-      if (code !== 0)
-        throw new Error(`SIGTERM: ended with ${code}, ${server.output().slice(-300)}`);
+      if (code !== 0) throw new Error(`SIGTERM: ended with ${code}, ${server.output()}`);
       stage.undo.push(() => server.start());
     },
   },

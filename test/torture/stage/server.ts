@@ -17,7 +17,7 @@ export interface Server {
   /** Its stderr is read no further, until `listen`. */
   turnAway(): void;
   listen(): void;
-  /** The end of what it said. */
+  /** The last line that it said. */
   output(): string;
 }
 
@@ -62,7 +62,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       // Later than "exit": all that it said has been read.
       started.once("close", (code, signal) => {
         if (ready && !ending && child === started) {
-          options.onDeath(`server ended by itself: ${code ?? signal} ${output.slice(-500)}`);
+          options.onDeath(`server ended by itself: ${code ?? signal} ${lastLine(output)}`);
         }
       });
       await hello(started, () => output);
@@ -88,8 +88,12 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     listen: () => {
       child?.stderr?.resume();
     },
-    output: () => output,
+    output: () => lastLine(output),
   };
+}
+
+function lastLine(text: string): string {
+  return (text.trim().split("\n").at(-1) ?? "").slice(0, 300);
 }
 
 function launch({ databaseUrl, args, env }: ServerOptions, port: number): ChildProcess {
