@@ -86,7 +86,9 @@ export const postgresFaults: readonly Fault[] = [
       undo.push(() => cluster.dropStandby());
       await cluster.addStandby();
       await pause(1_000);
-      await cluster.failOver();
+      cluster.signal(await cluster.processes(), "SIGKILL");
+      await cluster.ended();
     },
+    heal: ({ cluster }) => cluster.failOver(),
   },
 ];
