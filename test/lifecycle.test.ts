@@ -482,6 +482,14 @@ describe("a database that goes away", () => {
     expect(await account(url)).toEqual({ balance: 9_994, entries: 4 });
   });
 
+  test("one that has fallen silent does not keep the server from stopping", async () => {
+    const proxy = await startTcpProxy(await createTestDatabase());
+    const env = { LOG_LEVEL: "fatal", BALANCECTL_DRAIN_TIMEOUT_MS: "300" };
+    const server = await startServer({ DATABASE_URL: proxy.url, ...env });
+    proxy.silence();
+    expect(await server.stop()).toBe(0);
+  });
+
   test("a statement that takes too long: 503, nothing changed", async () => {
     const url = await createTestDatabase();
     const server = await startServer({

@@ -21,6 +21,9 @@ const key = "($1::bigint # hashtextextended(coalesce(current_schema()::text, '')
 export const lockWaitMsMax = 60_000;
 
 /** How long a server whose lock was lost with its connection waits before it takes it again. */
+/** How long a stop waits for the lock to be given back. */
+const givingBackMs = 2_000;
+
 const retakeMs = 1_000;
 
 /**
@@ -111,8 +114,13 @@ export async function lockAsServer(connect: () => Promise<pg.Client>): Promise<S
     const last = client;
     client = undefined;
     last?.off("end", retake);
-    await last?.query(`SELECT pg_advisory_unlock_shared(${key})`, [serversLock]).catch(() => {});
-    await last?.end();
+    if (last === undefined) return;
+    // The line may be dead, and nothing hang on it: the lock ends with the session.
+    const given = last
+      .query(`SELECT pg_advisory_unlock_shared(${key})`, [serversLock])
+      .catch(() => {})
+      .then(() => last.end());
+    await Promise.race([given, sleep(givingBackMs)]);
   };
   await take();
   return {
