@@ -28,7 +28,7 @@ export const answerMessages = {
   INSUFFICIENT_FUNDS: "Insufficient funds for this operation",
   BALANCE_LIMIT_EXCEEDED: "The balance would exceed 9007199254740991",
   OVERLOADED: "Too many requests are waiting; nothing was changed, try again later",
-  DATABASE_UNAVAILABLE: "The database did not answer",
+  DATABASE_UNAVAILABLE: "The database did not answer; nothing was changed",
   OUTCOME_UNKNOWN: "Whether the change was made is not known",
   INTERNAL: "Internal error",
 } as const;

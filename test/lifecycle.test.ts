@@ -297,8 +297,8 @@ describe("stop", () => {
 
 describe("a database that goes away", () => {
   const unknown =
-    "The database connection was lost before the answer came: the change may or may not have " +
-    "been made. Look before repeating it, or repeat it under the same Idempotency-Key";
+    "The database connection was lost before the answer came; it is not known whether the change was " +
+    "made: look before repeating it, or repeat it under the same Idempotency-Key";
 
   const otherThan = (counts: Record<string, number>, ...expected: string[]) =>
     Object.keys(counts).filter((answer) => !expected.includes(answer));

@@ -79,9 +79,14 @@ export function sendFailure(res: Response, error: BalancectlError): void {
   const applied = method === "GET" || method === "HEAD" ? undefined : error.applied;
   const fault = applied === "unknown" ? "OUTCOME_UNKNOWN" : "INTERNAL";
   const code = error.code === "INTERNAL" || !isAnswerCode(error.code) ? fault : error.code;
-  const message = code === error.code && code !== "INTERNAL" ? error.message : answerMessages[code];
+  const message =
+    code === error.code && code !== "INTERNAL" ? error.message : faultText(code, applied);
   const mayRepeat = code === "OUTCOME_UNKNOWN" && headers["idempotency-key"] !== undefined;
   sendError(res, code, message, mayRepeat ? { "Retry-After": "1" } : {}, applied);
+}
+
+function faultText(code: AnswerCode, applied: Applied | undefined): string {
+  return applied === "no" ? `${answerMessages[code]}; nothing was changed` : answerMessages[code];
 }
 
 function isAnswerCode(code: ErrorCode): code is AnswerCode {

@@ -180,7 +180,7 @@ describe("status", () => {
     const url = unusedDatabaseUrl();
     const { code, stderr } = await migrate(url, ["status"]);
     expect(code).toBe(1);
-    expect(stderr).toContain("The database does not exist; `balancectl migrate` creates it");
+    expect(stderr).toContain("The database does not exist (`balancectl migrate` creates it");
     const found = await psql(inject("serverUrl"), "SELECT FROM pg_database WHERE datname = $1", [
       new URL(url).pathname.slice(1),
     ]);

@@ -134,7 +134,7 @@ test("a schema that is reverted under the server: 503 that says so, and well aga
   expect(await ask()).toEqual([200, 200, 200, 200]);
   await revertByHand(url);
   const gone =
-    "The database does not have the schema of this balancectl; `balancectl migrate` brings it";
+    "The database does not have the schema of this balancectl (`balancectl migrate` brings it); nothing was changed";
   expect(await ask()).toEqual([gone, gone, gone, gone]);
   expect((await balancectl(["migrate"], { DATABASE_URL: url })).code).toBe(0);
   expect(await ask()).toEqual([200, 200, 200, 200]);

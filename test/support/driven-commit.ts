@@ -137,5 +137,6 @@ export async function states(promises: readonly Promise<Outcome>[]): Promise<str
 export function databaseError(code: string): BalancectlError {
   const error = new pg.DatabaseError("no", 0, "error");
   error.code = code;
+  error.routine = "ProcessInterrupts";
   return translateError(error, true);
 }

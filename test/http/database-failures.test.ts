@@ -1,0 +1,90 @@
+/** Failures that the database itself reports: what is answered, whether to come again, and what is true. */
+import { expect, test } from "vitest";
+import { failures } from "../../src/database/failures.ts";
+import { createTestDatabase, psql } from "../support/database/database.ts";
+import { createApiClient } from "../support/http/client.ts";
+import { serveInProcess } from "../support/server/in-process.ts";
+
+const databaseUrl = await createTestDatabase();
+await psql(
+  databaseUrl,
+  `CREATE TABLE injected (state text);
+   CREATE FUNCTION fail_as_told() RETURNS trigger LANGUAGE plpgsql AS $$
+   DECLARE
+     told text := (SELECT state FROM injected);
+   BEGIN
+     IF told IS NOT NULL THEN RAISE EXCEPTION 'injected' USING ERRCODE = told; END IF;
+     RETURN NULL;
+   END $$;
+   CREATE TRIGGER fail_as_told AFTER INSERT ON entries EXECUTE FUNCTION fail_as_told()`,
+);
+const { url } = await serveInProcess(databaseUrl, { lockTimeoutMs: 50 });
+const client = createApiClient(url);
+const second = await client.openUser(10);
+
+const unavailable = Object.keys(failures)
+  .filter((state) => failures[state]?.code === "DATABASE_UNAVAILABLE")
+  .map((state) => state.padEnd(5, "0"));
+
+/** Those whose answer is then looked for, or that are tried again, as nothing was the matter with them. */
+const triedAgain = /^(08...|40003|57P01|57P02)$/;
+const more = ["08006", "08P01", "28000", "40001", "53200", "55000", "55006", "58P01"];
+
+test.each([...new Set([...unavailable, ...more])])(
+  "%s: 503, nothing was changed, come again",
+  async (state) => {
+    const before = await client.balanceOf(1);
+    await psql(databaseUrl, `INSERT INTO injected VALUES ('${state}')`);
+    const single = client.put("/api/users/1/balance", { amount: -2 });
+    const answers = await Promise.all([
+      single,
+      client.put("/api/users/1/balance", { amount: -2 }, { "idempotency-key": `key-${state}` }),
+      client.post("/api/transfers", { from: 1, to: second, amount: 2 }),
+    ]);
+    await psql(databaseUrl, "DELETE FROM injected");
+    const [first] = answers;
+    for (const { status, headers, body } of answers) {
+      expect([status, headers.get("retry-after"), body.error]).toEqual([
+        503,
+        "1",
+        {
+          code: "DATABASE_UNAVAILABLE",
+          message: expect.stringMatching(/; nothing was changed(, try again later)?$/),
+          applied: "no",
+        },
+      ]);
+    }
+    if (triedAgain.test(state)) expect(first?.body.error?.message).toContain("lost twice");
+    else {
+      const row = failures[state] ?? failures[state.slice(0, 2)];
+      expect(first?.body.error?.message).toContain(row?.words);
+    }
+    expect(await client.balanceOf(1)).toBe(before);
+  },
+);
+
+test.each(["XX000", "22012", "23514", "0A000", "P0001"])(
+  "%s is a fault: 500, and nothing was changed",
+  async (state) => {
+    await psql(databaseUrl, `INSERT INTO injected VALUES ('${state}')`);
+    const { status, headers, body } = await client.put("/api/users/1/balance", { amount: -2 });
+    await psql(databaseUrl, "DELETE FROM injected");
+    expect([status, headers.get("retry-after"), body.error]).toEqual([
+      500,
+      null,
+      { code: "INTERNAL", message: "Internal error; nothing was changed", applied: "no" },
+    ]);
+    expect(await client.balanceOf(1)).toBe(10_000);
+  },
+);
+
+test("a schema that is gone", async () => {
+  await psql(databaseUrl, "ALTER TABLE entries RENAME TO entries_elsewhere");
+  const gone = await client.put("/api/users/1/balance", { amount: -2 });
+  await psql(databaseUrl, "ALTER TABLE entries_elsewhere RENAME TO entries");
+  expect([gone.status, gone.body.error?.message]).toEqual([
+    503,
+    "The database does not have the schema of this balancectl (`balancectl migrate` brings it); nothing was changed",
+  ]);
+  expect((await client.put("/api/users/1/balance", { amount: -2 })).status).toBe(200);
+});
