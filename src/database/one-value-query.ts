@@ -4,6 +4,7 @@
  * of this process's time, by the profiler.
  */
 import pg from "pg";
+import { notKnownToLast } from "./translate-error.ts";
 
 /** Prepared once a connection, under its name: parsing it anew would cost more than a batch of one. */
 export interface Statement {
@@ -11,7 +12,10 @@ export interface Statement {
   readonly text: string;
 }
 
-/** @returns the first column of the last row, null without one, when the server is ready again: after the commit */
+/**
+ * @returns the first column of the last row, null without one, when the server is ready again: after the commit
+ * @throws what the driver throws; OUTCOME_UNKNOWN when the server has not waited for its standby
+ */
 export function queryOneValue(
   client: pg.ClientBase,
   statement: Statement,
@@ -36,6 +40,7 @@ class OneValueQuery implements pg.Submittable {
   callback: Callback;
   private readonly values: readonly (string | null)[];
   private value: string | null = null;
+  isDoubtful = false;
 
   constructor({ name, text }: Statement, values: readonly (string | null)[], callback: Callback) {
     this.name = name;
@@ -67,7 +72,8 @@ class OneValueQuery implements pg.Submittable {
   }
 
   handleReadyForQuery(): void {
-    this.callback(null, this.value);
+    if (this.isDoubtful) this.callback(notKnownToLast(), null);
+    else this.callback(null, this.value);
   }
 
   handleError(error: Error): void {
@@ -75,9 +81,28 @@ class OneValueQuery implements pg.Submittable {
   }
 }
 
+/**
+ * For each notice of a client. When the wait for a synchronous standby is cancelled, PostgreSQL commits all the
+ * same and warns, in words that are translated, by a routine that is not: a failover would lose the change.
+ */
+export function hearNotice(
+  client: pg.ClientBase,
+  { routine }: { routine?: string | undefined },
+): void {
+  if (routine !== "SyncRepWaitForLSN") return;
+  // Answers come in the order of the questions: what is warned of is what is being answered.
+  const query = (client as unknown as Answering)._getActiveQuery();
+  if (query instanceof OneValueQuery) query.isDoubtful = true;
+}
+
 // In pipeline mode pg takes no query classes but its own, because a cursor would keep the connection
 // between two answers. This one is answered by one Sync, as pg's own is.
 Object.setPrototypeOf(OneValueQuery.prototype, pg.Query.prototype);
+
+/** What the types of pg's Client leave out. */
+interface Answering {
+  _getActiveQuery(): unknown;
+}
 
 /** What the types of pg's Connection leave out. */
 interface Wire {

@@ -1,4 +1,5 @@
 import pg from "pg";
+import { hearNotice } from "./one-value-query.ts";
 
 /**
  * A client that is listened to from its birth. A session that the server ends right behind its start is an
@@ -9,5 +10,6 @@ export class QuietClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
     super(config);
     this.on("error", () => {});
+    this.on("notice", (notice) => hearNotice(this, notice));
   }
 }

@@ -4,7 +4,7 @@
  */
 import pg from "pg";
 import { BalancectlError } from "../errors.ts";
-import { type Failure, failureOf, noAnswer } from "./failures.ts";
+import { type Failure, failureOf, noAnswer, notReplicated } from "./failures.ts";
 
 /** The SQLSTATE of a server-reported error; undefined when the server said nothing. */
 export function sqlState(error: unknown): string | undefined {
@@ -54,6 +54,11 @@ export function translateError(error: unknown, sent = false): BalancectlError {
     return new BalancectlError("INTERNAL", undefined, { cause: error, applied: "no" });
   }
   return thrown(noAnswer(sent), error);
+}
+
+/** Of a change that was committed without waiting for the standby that it should have waited for. */
+export function notKnownToLast(): BalancectlError {
+  return thrown(notReplicated());
 }
 
 /** Of a read that had to write first: nobody asked for a change, and it may be read again. */
