@@ -24,6 +24,16 @@ export function failedOnData(error: unknown): boolean {
   return /^(22|23|40)/.test(finalState(error));
 }
 
+/** True when it was rolled back for the company it met (class 40): another attempt may well succeed. */
+export function metConflict(error: unknown): boolean {
+  return finalState(error).startsWith("40");
+}
+
+/** True when the statement was cancelled: it took too long, or somebody wanted it to end. */
+export function wasCancelled(error: unknown): boolean {
+  return finalState(error) === "57014";
+}
+
 /** What is answered for an account that another session has locked. */
 export function accountLocked(): BalancectlError {
   return thrown(failureOf({ code: "55P03" }, false));

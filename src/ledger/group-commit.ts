@@ -30,12 +30,13 @@
  *   allows, and so for a while do those that come after them (locked-accounts.ts). Nobody else waits.
  * - A crash loses nothing that was answered. An operation that was in flight is committed or not;
  *   its caller got no answer and can look, or repeat it under its idempotency key.
- * - When the database refuses a whole batch over its data, everything was rolled back, and each
- *   operation is run once more, alone, so that one cannot spoil another's day; behind the batch
- *   that may have left in the meantime.
+ * - When the database refuses a whole batch over its data, or cancels one of several, everything was rolled
+ *   back, and each operation is run once more, alone, so that one cannot spoil another's day; behind the
+ *   batch that may have left in the meantime. One that then meets a conflict is tried a few times more.
  */
-import { accountLocked, failedOnData, lockWaitRanOut } from "../database/translate-error.ts";
+import { accountLocked, lockWaitRanOut } from "../database/translate-error.ts";
 import { BalancectlError } from "../errors.ts";
+import { mayDoAlone, pastConflicts } from "./alone.ts";
 import type { AppliedBatch } from "./apply-batch.ts";
 import { createLanes, type Lane } from "./lanes.ts";
 import { type LockWait, lockWaitOf } from "./lock-wait.ts";
@@ -143,7 +144,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       left = settle(lane, batch, applied, leftAt);
     } catch (error) {
       if (lockWaitRanOut(error)) left = await passBy(lane, batch);
-      else if (failedOnData(error)) left = await applyEachAlone(lane, batch);
+      else if (mayDoAlone(batch.length, error)) left = await applyEachAlone(lane, batch);
       else left = fail(lane, batch, error);
     }
     lane.flights -= 1;
@@ -151,7 +152,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     lane.since = performance.now();
     if (left.length > 0) setApart(left);
     takeOff(lane, batch.length);
-    if (busy()) return;
+    if (lanes.busy()) return;
     for (const listener of idleListeners) listener();
     idleListeners = [];
   }
@@ -163,7 +164,9 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       return settle(lane, batch, await apply(operationsOf(batch), lane.index, "none"), leftAt);
     } catch (error) {
       // No user, but a table is locked, or a new row that another session has not committed.
-      if (lockWaitRanOut(error) || failedOnData(error)) return await applyEachAlone(lane, batch);
+      if (lockWaitRanOut(error) || mayDoAlone(batch.length, error)) {
+        return await applyEachAlone(lane, batch);
+      }
       return fail(lane, batch, error);
     }
   }
@@ -179,7 +182,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
         continue;
       }
       try {
-        const applied = await apply([one.operation], lane.index, "shared");
+        const applied = await pastConflicts(() => apply([one.operation], lane.index, "shared"));
         left.push(...settle(lane, [one], applied, leftAt));
       } catch (error) {
         if (!lockWaitRanOut(error)) {
@@ -286,24 +289,11 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     lanes.leave(ride);
   }
 
-  function busy(): boolean {
-    return lanes.all.some(({ flights, waiting }) => flights > 0 || waiting.length > 0);
-  }
-
-  function state(): LedgerState {
-    const busyOnes = lanes.all.filter(({ flying, waiting }) => flying > 0 || waiting.length > 0);
-    const states = busyOnes.map(({ index, flying, waiting }) => {
-      return { lane: index, waiting: waiting.length, inFlight: flying };
-    });
-    const sum = (field: "waiting" | "inFlight") => states.reduce((all, one) => all + one[field], 0);
-    return { waiting: sum("waiting"), inFlight: sum("inFlight"), lanes: states };
-  }
-
   return {
     submit,
-    state,
+    state: lanes.state,
     drained: () =>
-      busy() ? new Promise((resolve) => idleListeners.push(resolve)) : Promise.resolve(),
+      lanes.busy() ? new Promise((resolve) => idleListeners.push(resolve)) : Promise.resolve(),
   };
 }
 

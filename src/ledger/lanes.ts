@@ -1,5 +1,6 @@
 /** Lanes, and which of them an operation boards. */
 import type { LockedAccount } from "./locked-accounts.ts";
+import type { LedgerState } from "./observer.ts";
 import type { Operation } from "./operation.ts";
 import type { Waiting } from "./take-batch.ts";
 
@@ -32,6 +33,9 @@ export interface Lanes {
   /** @param locked who of the operation's users is known to be locked */
   board(operation: Operation, locked: LockedAccount | undefined): Ride;
   leave(ride: Ride): void;
+  /** Whether anything waits or is in flight. */
+  busy(): boolean;
+  state(): LedgerState;
 }
 
 /**
@@ -74,7 +78,18 @@ export function createLanes(count: number): Lanes {
       ride.pending -= 1;
       if (ride.pending === 0 && rides.get(ride.userId) === ride) rides.delete(ride.userId);
     },
+    busy: () => all.some(({ flights, waiting }) => flights > 0 || waiting.length > 0),
+    state: () => stateOf(all),
   };
+}
+
+function stateOf(all: readonly Lane[]): LedgerState {
+  const busy = all.filter(({ flying, waiting }) => flying > 0 || waiting.length > 0);
+  const states = busy.map(({ index, flying, waiting }) => {
+    return { lane: index, waiting: waiting.length, inFlight: flying };
+  });
+  const sum = (field: "waiting" | "inFlight") => states.reduce((all, one) => all + one[field], 0);
+  return { waiting: sum("waiting"), inFlight: sum("inFlight"), lanes: states };
 }
 
 /** A transfer rides with the lower id, so that a pair that pays both ways shares one lane. */

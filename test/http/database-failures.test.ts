@@ -1,6 +1,7 @@
 /** Failures that the database itself reports: what is answered, whether to come again, and what is true. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { failures } from "../../src/database/failures.ts";
+import { adjustment } from "../../src/ledger/request.ts";
 import { createTestDatabase, psql } from "../support/database/database.ts";
 import { createApiClient } from "../support/http/client.ts";
 import { serveInProcess } from "../support/server/in-process.ts";
@@ -33,13 +34,17 @@ const more = ["08006", "08P01", "28000", "40001", "53200", "55000", "55006", "58
 test.each([...new Set([...unavailable, ...more])])(
   "%s: 503, nothing was changed, come again",
   async (state) => {
-    const before = await client.balanceOf(1);
+    // One that 55P03 is said of is kept apart from others for a while.
+    const payer = await client.openUser(100);
     await psql(databaseUrl, `INSERT INTO injected VALUES ('${state}')`);
-    const single = client.put("/api/users/1/balance", { amount: -2 });
     const answers = await Promise.all([
-      single,
-      client.put("/api/users/1/balance", { amount: -2 }, { "idempotency-key": `key-${state}` }),
-      client.post("/api/transfers", { from: 1, to: second, amount: 2 }),
+      client.put(`/api/users/${payer}/balance`, { amount: -2 }),
+      client.put(
+        `/api/users/${payer}/balance`,
+        { amount: -2 },
+        { "idempotency-key": `key-${state}` },
+      ),
+      client.post("/api/transfers", { from: payer, to: second, amount: 2 }),
     ]);
     await psql(databaseUrl, "DELETE FROM injected");
     const [first] = answers;
@@ -59,7 +64,7 @@ test.each([...new Set([...unavailable, ...more])])(
       const row = failures[state] ?? failures[state.slice(0, 2)];
       expect(first?.body.error?.message).toContain(row?.words);
     }
-    expect(await client.balanceOf(1)).toBe(before);
+    expect(await client.balanceOf(payer)).toBe(100);
   },
 );
 
@@ -87,4 +92,62 @@ test("a schema that is gone", async () => {
     "The database does not have the schema of this balancectl (`balancectl migrate` brings it); nothing was changed",
   ]);
   expect((await client.put("/api/users/1/balance", { amount: -2 })).status).toBe(200);
+});
+
+describe("troubles that pass", () => {
+  test.each(["40001", "40P01"])(
+    "%s four times: the change is made, and nobody hears of it",
+    async (state) => {
+      await psql(databaseUrl, `INSERT INTO injected VALUES ('${state}')`);
+      // Of a transaction that is rolled back nothing stays but what a sequence has given out.
+      await psql(
+        databaseUrl,
+        `CREATE SEQUENCE IF NOT EXISTS attempts;
+       CREATE OR REPLACE FUNCTION fail_as_told() RETURNS trigger LANGUAGE plpgsql AS $$
+       DECLARE
+         told text := (SELECT state FROM injected);
+       BEGIN
+         IF told IS NOT NULL AND nextval('attempts') < 6 THEN
+           RAISE EXCEPTION 'injected' USING ERRCODE = told;
+         END IF;
+         RETURN NULL;
+       END $$`,
+      );
+      const before = await client.balanceOf(1);
+      const { status, body } = await client.put<object>("/api/users/1/balance", { amount: -2 });
+      const [row] = await psql(databaseUrl, "SELECT last_value::int AS attempts FROM attempts");
+      await psql(databaseUrl, "DELETE FROM injected; ALTER SEQUENCE attempts RESTART");
+      expect([status, body.data]).toMatchObject([200, { balance: before - 2 }]);
+      expect(row).toEqual({ attempts: 6 });
+    },
+  );
+
+  test("a batch that is cancelled: each of it alone, and only the slow one fails", async () => {
+    await psql(
+      databaseUrl,
+      `CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN
+         PERFORM pg_sleep(60) FROM written WHERE amount = 13;
+         RETURN NULL;
+       END $$;
+       CREATE TRIGGER be_slow AFTER INSERT ON entries REFERENCING NEW TABLE AS written
+         EXECUTE FUNCTION be_slow()`,
+    );
+    const impatient = await serveInProcess(databaseUrl, { statementTimeoutMs: 1_000, lanes: 1 });
+    const changes = [2, 13, 3].map((amount) => impatient.ledger.apply(adjustment(second, amount)));
+    const settled = await Promise.allSettled(changes);
+    await psql(databaseUrl, "DROP TRIGGER be_slow ON entries");
+    expect(settled).toMatchObject([
+      { status: "fulfilled", value: { balance: 12 } },
+      {
+        status: "rejected",
+        reason: {
+          code: "DATABASE_UNAVAILABLE",
+          message:
+            "The database took too long and the statement was cancelled; nothing was changed",
+        },
+      },
+      { status: "fulfilled", value: { balance: 15 } },
+    ]);
+  });
 });

@@ -379,7 +379,7 @@ describe("failures", () => {
     expect(await unseen()).toBe(0);
   });
 
-  test.each(["22P05", "23505", "40001", "40P01"])(
+  test.each(["22P05", "23505"])(
     "over data (%s) are looked for: each operation once more, alone",
     async (state) => {
       const { submit, batch, unseen } = driven();
@@ -394,11 +394,39 @@ describe("failures", () => {
       const last = await batch();
       expect(last.asked).toEqual(["3:3"]);
       last.commit();
-      const failed = state.startsWith("40") ? "DATABASE_UNAVAILABLE" : "INTERNAL";
-      expect(await states(answers)).toEqual(["balance 1", failed, "balance 3"]);
+      expect(await states(answers)).toEqual(["balance 1", "INTERNAL", "balance 3"]);
       expect(await unseen()).toBe(0);
     },
   );
+
+  test.each(["40001", "40P01"])("with others (%s): alone, up to five times", async (state) => {
+    const { submit, batch, unseen } = driven();
+    const answers = [submit(change(1, 1)), submit(change(2, 2))];
+    (await batch()).fail(databaseError(state));
+    for (let n = 0; n < 4; n++) (await batch()).fail(databaseError(state));
+    const fifth = await batch();
+    expect(fifth.asked).toEqual(["1:1"]);
+    fifth.commit();
+    for (let n = 0; n < 5; n++) {
+      const other = await batch();
+      expect(other.asked).toEqual(["2:2"]);
+      other.fail(databaseError(state));
+    }
+    expect(await states(answers)).toEqual(["balance 1", "DATABASE_UNAVAILABLE"]);
+    expect(await unseen()).toBe(0);
+  });
+
+  test("of time (57014): each of several once more, alone", async () => {
+    const { submit, batch, unseen } = driven();
+    const answers = [submit(change(1, 1)), submit(change(2, 2))];
+    (await batch()).fail(databaseError("57014"));
+    (await batch()).fail(databaseError("57014"));
+    const second = await batch();
+    expect(second.asked).toEqual(["2:2"]);
+    second.commit();
+    expect(await states(answers)).toEqual(["DATABASE_UNAVAILABLE", "balance 2"]);
+    expect(await unseen()).toBe(0);
+  });
 
   test.each(["57014", "57P01", "53300", "08006", "40003", "XX000"])(
     "of other kinds (%s) are not repeated",
