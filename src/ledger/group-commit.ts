@@ -28,6 +28,7 @@
  * - Locked accounts: a batch waits `sharedLockWaitMs` for users that another session has locked, then runs
  *   again and passes them by. Their operations wait in lanes apart, from then as long as the lock timeout
  *   allows, and so for a while do those that come after them (locked-accounts.ts). Nobody else waits.
+ * - Who has not left in time, or in time once more, is told that nothing was changed (leave-in-time.ts).
  * - A crash loses nothing that was answered. An operation that was in flight is committed or not;
  *   its caller got no answer and can look, or repeat it under its idempotency key.
  * - When the database refuses a whole batch over its data, or cancels one of several, everything was rolled
@@ -39,6 +40,7 @@ import { BalancectlError } from "../errors.ts";
 import { mayDoAlone, pastConflicts } from "./alone.ts";
 import type { AppliedBatch } from "./apply-batch.ts";
 import { createLanes, type Lane } from "./lanes.ts";
+import { createDeadlines, tooLate } from "./leave-in-time.ts";
 import { type LockWait, lockWaitOf } from "./lock-wait.ts";
 import { createLockedAccounts } from "./locked-accounts.ts";
 import { type LedgerObserver, type LedgerState, telling } from "./observer.ts";
@@ -59,6 +61,8 @@ export interface GroupCommitOptions {
   readonly waitingMax: number;
   /** How long an operation waits for a user that another session has locked. */
   readonly lockTimeoutMs: number;
+  /** How long an operation may wait for its turn. */
+  readonly leaveWithinMs: number;
   /** @param lane from 0 to 2 * lanes (lanes.ts) */
   readonly apply: (
     operations: readonly Operation[],
@@ -75,10 +79,14 @@ export interface GroupCommitOptions {
 const flightsMax = 2;
 
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
-  const { batchSizeMax, waitingMax, lockTimeoutMs, apply } = options;
+  const { batchSizeMax, waitingMax, lockTimeoutMs, leaveWithinMs, apply } = options;
   const tell = telling(options.observers ?? []);
   const lanes = createLanes(options.lanes);
   const lockedAccounts = createLockedAccounts();
+  const deadlines = createDeadlines(lanes.all, leaveWithinMs, (lane, late, error) => {
+    fail(lane, late, error);
+    tellIfIdle();
+  });
   let arrivals = 0;
   let waitingCount = 0;
   let idleListeners: (() => void)[] = [];
@@ -98,7 +106,9 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     const arrival = arrivals++;
     return new Promise((resolve, reject) => {
       const { lane } = ride;
-      lane.waiting.push({ operation, resolve, reject, ride, arrival, deadline });
+      const leaveBy = performance.now() + leaveWithinMs;
+      lane.waiting.push({ operation, resolve, reject, ride, arrival, deadline, leaveBy });
+      deadlines.watch();
       // A burst of thousands is one long turn: what is full leaves while the rest is being read.
       if (lane.waiting.length >= batchSizeMax) takeOff(lane);
       else board(lane);
@@ -152,6 +162,10 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     lane.since = performance.now();
     if (left.length > 0) setApart(left);
     takeOff(lane, batch.length);
+    tellIfIdle();
+  }
+
+  function tellIfIdle(): void {
     if (lanes.busy()) return;
     for (const listener of idleListeners) listener();
     idleListeners = [];
@@ -176,6 +190,10 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     let anyRanOut = false;
     for (const one of batch) {
       const leftAt = performance.now();
+      if (one.leaveBy <= leftAt) {
+        fail(lane, [one], tooLate());
+        continue;
+      }
       // Where a table is locked, a batch of hundreds does not wait hundreds of times.
       if (anyRanOut && one.deadline <= leftAt) {
         fail(lane, [one], accountLocked());

@@ -35,7 +35,12 @@ export interface OpenUserRequest {
 export interface LedgerOptions {
   readonly bounds: Pick<
     Config,
-    "lanes" | "batchSizeMax" | "waitingMax" | "lockTimeoutMs" | "idempotencyDays"
+    | "lanes"
+    | "batchSizeMax"
+    | "waitingMax"
+    | "lockTimeoutMs"
+    | "statementTimeoutMs"
+    | "idempotencyDays"
   >;
   readonly observers?: readonly LedgerObserver[] | undefined;
   /** Stands in for the database's clock; for tests. */
@@ -47,6 +52,8 @@ export function createLedger(database: Database, options: LedgerOptions): Ledger
   const keyLifetimeSeconds = options.bounds.idempotencyDays * 86_400;
   const commit = createGroupCommit({
     ...options.bounds,
+    // As long as one that is ahead may take: all that a lane is given time for.
+    leaveWithinMs: options.bounds.lockTimeoutMs + options.bounds.statementTimeoutMs,
     observers: options.observers,
     apply: (operations, lane, lockWait) =>
       applyBatch(database.writer(lane), operations, { keyLifetimeSeconds, now: now(), lockWait }),

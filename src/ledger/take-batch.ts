@@ -14,6 +14,8 @@ export interface Waiting {
    * it has found one locked, because a wait behind other operations is no wait for a lock.
    */
   deadline: number;
+  /** Until when, by performance.now(), it has left, or is told that it will not. */
+  readonly leaveBy: number;
 }
 
 /** How much of a batch, and of the room for those that wait, an operation takes. */

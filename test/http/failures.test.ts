@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { createApp } from "../../src/http/app.ts";
 import { startHttpServer } from "../../src/http/server.ts";
+import { adjustment } from "../../src/ledger/request.ts";
 import { createLogger } from "../../src/log.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { createClock } from "../support/clock.ts";
@@ -64,4 +65,34 @@ test("a read that gives back what is due, and loses that answer, may be asked ag
   expect(answer.headers.get("retry-after")).toBe("1");
   await Promise.all([lock.release(), proxy.mend()]);
   expect((await client.get("/api/users/1")).body.data).toEqual({ id: 1, balance: 10_000 });
+});
+
+test("a change behind a line that fell silent is told in time that it was not made", async () => {
+  const databaseUrl = await createTestDatabase();
+  const proxy = await startTcpProxy(databaseUrl);
+  // Those that are in flight are given up after 6 s.
+  const bounds = { lanes: 1, statementTimeoutMs: 500, lockTimeoutMs: 100 };
+  const { url, ledger } = await serveInProcess(proxy.url, bounds);
+  const client = createApiClient(url);
+  expect((await client.put("/api/users/1/balance", { amount: -1 })).status).toBe(200);
+  proxy.silence();
+  const inFlight = [2, 3, 4].map((amount) => ledger.apply(adjustment(1, -amount)));
+  const late = await client.put("/api/users/1/balance", { amount: -5 });
+  expect([late.status, late.headers.get("retry-after"), late.body.error]).toEqual([
+    503,
+    "1",
+    {
+      code: "DATABASE_UNAVAILABLE",
+      message:
+        "The database took too long with what came before this change; nothing was changed, try again later",
+      applied: "no",
+    },
+  ]);
+  expect(ledger.state()).toMatchObject({ inFlight: 3, waiting: 0 });
+  proxy.cut();
+  await proxy.mend();
+  expect(await Promise.all(inFlight)).toMatchObject([
+    ...[{ balance: 9_997 }, { balance: 9_994 }, { balance: 9_990 }],
+  ]);
+  expect(await client.balanceOf(1)).toBe(9_990);
 });

@@ -318,6 +318,56 @@ describe("bounds", () => {
   });
 });
 
+describe("deadlines", () => {
+  const soon = { leaveWithinMs: 40 };
+
+  test("who cannot leave in time is told that nothing was changed, and gives the room back", async () => {
+    const { submit, batch, state, drained } = driven({ ...soon, waitingMax: 4 });
+    const flying = [submit(change(1, 1)), submit(change(1, 2)), submit(change(1, 3))];
+    const silent = await batch();
+    const waiting = watched(submit(change(1, 4)));
+    await waiting.done;
+    expect(waiting.seen.state).toBe("DATABASE_UNAVAILABLE");
+    expect(state()).toMatchObject({ waiting: 0, inFlight: 3 });
+    const late = submit(change(2, 5)).catch((error) => error);
+    expect(await late).toMatchObject({
+      ...{ code: "DATABASE_UNAVAILABLE", applied: "no" },
+      message:
+        "The database took too long with what came before this change; nothing was changed, try again later",
+    });
+    // What has left has, however long it takes.
+    silent.commit();
+    expect(await states(flying)).toEqual(["balance 1", "balance 2", "balance 3"]);
+    await drained();
+    const next = submit(change(1, 6));
+    (await batch()).commit();
+    expect(await states([next])).toEqual(["balance 6"]);
+  });
+
+  test("who is to go alone and has no time left does not", async () => {
+    const { submit, batch, unseen } = driven(soon);
+    const answers = [submit(change(1, 1)), submit(change(2, 2))];
+    const both = await batch();
+    both.fail(databaseError("57014"));
+    const first = await batch();
+    const waiting = watched(submit(change(3, 3)));
+    await waiting.done;
+    first.fail(databaseError("57014"));
+    expect(await states(answers)).toEqual(["DATABASE_UNAVAILABLE", "DATABASE_UNAVAILABLE"]);
+    expect(await unseen()).toBe(0);
+  });
+
+  test("who is in time hears nothing of it", async () => {
+    const { submit, batch } = driven(soon);
+    const answers = [submit(change(1, 1)), submit(change(1, 2))];
+    const first = await batch();
+    answers.push(submit(change(1, 3)));
+    first.commit();
+    (await batch()).commit();
+    expect(await states(answers)).toEqual(["balance 1", "balance 2", "balance 3"]);
+  });
+});
+
 describe("idempotency keys", () => {
   test("one key is never twice in a batch; the later use comes next", async () => {
     const { submit, batch } = driven();

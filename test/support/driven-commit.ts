@@ -28,6 +28,7 @@ export function driven(options: Partial<GroupCommitOptions> = {}) {
     batchSizeMax: 500,
     waitingMax: 1_000,
     lockTimeoutMs: 2_000,
+    leaveWithinMs: 60_000,
     apply: (operations, lane, lockWait) =>
       new Promise((resolve, reject) => {
         const batch: Batch = {
