@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { expect, test } from "vitest";
 import { packageRoot } from "../../src/package-root.ts";
 
-/** One line each of the network, the servers, PostgreSQL, its settings and the strangers in its tables. */
+/** A line each: of the network, the servers, PostgreSQL, and what is set, full or locked there. */
 const faults = [
   ...["none", "cut-all-kinds", "cut-any", "no-route", "delay", "half-open", "hold-sync"],
   ...["server-kill", "server-term", "worker-kill", "log-stalled"],

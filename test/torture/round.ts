@@ -104,8 +104,9 @@ async function setStage(options: RoundOptions, say: Say): Promise<Stage> {
     });
     closers.push(() => server.end("SIGKILL"));
     servers.push(server);
-    await server.start();
   }
+  // At once, as two that are deployed together: one of them brings the schema.
+  await Promise.all(servers.map((server) => server.start()));
   const note = (text: string) => say("note", text);
   return { cluster, servers, proxies, database, dice: createRandom(seed), note, undo };
 }
@@ -150,7 +151,7 @@ async function heal(undo: Stage["undo"], tell: (error: Error) => void = () => {}
  */
 async function clearStage(stage: Stage, fault: Fault, say: Say): Promise<void> {
   const { servers, proxies, cluster, database } = stage;
-  for (const [number, server] of servers.entries()) {
+  const end = async (server: Server, number: number) => {
     const ready = () =>
       fetch(`${server.url}/readyz`).then(
         ({ status }) => status === 200,
@@ -161,7 +162,8 @@ async function clearStage(stage: Stage, fault: Fault, say: Say): Promise<void> {
     if (code !== 0 && !fault.mayEnd) {
       say("stuck", `server ${number} ended with ${code}: ${server.output()}`);
     }
-  }
+  };
+  await Promise.all(servers.map(end));
   // Only now do ends learn of lines that were dead.
   for (const proxy of proxies) await proxy.close();
   await fault.settle?.(stage);
