@@ -35,7 +35,8 @@ process.exitCode = await run({
   parent: process.send && {
     onMessage: (listener) => process.on("message", listener),
     // That it is gone is told by its disconnecting.
-    send: (message) => process.send?.(message, () => {}),
+    send: (message, onLost) =>
+      process.send?.(message, (error: Error | null) => error && onLost?.()),
   },
   nodePath: process.execPath,
   script: fileURLToPath(import.meta.url),

@@ -11,6 +11,7 @@ import type { Duplex } from "node:stream";
 import type { Express } from "express";
 import { type AnswerCode, BalancectlError } from "../errors.ts";
 import { errorBody, everywhere, statusOf } from "./answer.ts";
+import { drain } from "./drain.ts";
 
 export interface HttpServer {
   /** http://host:port as a client reaches it. */
@@ -18,10 +19,12 @@ export interface HttpServer {
   /** Called when it begins to stop, before connections are waited for: the moment to end what streams. */
   onDrain(listener: () => void): void;
   /**
-   * Stops accepting, answers what is in flight, closes. After `timeoutMs` what is still open is cut.
+   * Answers what has arrived and what is in flight, closes (drain.ts). After `timeoutMs` what is still open
+   * is cut.
+   * @param handedOver resolves when whoever accepts connections for this process has no more of them
    * @returns whether everything was answered in time
    */
-  stop(timeoutMs: number): Promise<boolean>;
+  stop(timeoutMs: number, handedOver?: () => Promise<void>): Promise<boolean>;
 }
 
 /** More than the kernel allows by default (net.core.somaxconn): the burst is bounded there, not here. */
@@ -60,12 +63,10 @@ export async function startHttpServer(
     onDrain: (listener) => {
       drainListeners.push(listener);
     },
-    stop: (timeoutMs) => {
+    stop: (timeoutMs, handedOver = async () => {}) => {
       draining = true;
       for (const listener of drainListeners) listener();
-      // Node counts who has not yet said a word as busy; there is nothing to answer.
-      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
-      return stop(server, timeoutMs);
+      return drain(server, { sockets, timeoutMs, handedOver });
     },
   };
 }
@@ -88,7 +89,7 @@ function expressClasses(app: Express, draining: () => boolean) {
   class AppResponse extends ServerResponse {
     // While draining, each answer is the last on its connection, also to what was asked before.
     override writeHead(status: number, ...rest: unknown[]): this {
-      if (draining()) this.shouldKeepAlive = false;
+      if (draining() && !isFollowed(this.req)) this.shouldKeepAlive = false;
       return Reflect.apply(super.writeHead, this, [status, ...rest]);
     }
   }
@@ -103,6 +104,14 @@ function expressClasses(app: Express, draining: () => boolean) {
   app.request = AppRequest.prototype as typeof app.request;
   app.response = AppResponse.prototype as typeof app.response;
   return { IncomingMessage: AppRequest, ServerResponse: AppResponse };
+}
+
+/** Whether another request was read behind it, pipelined: that one's answer is due as well. */
+function isFollowed(req: IncomingMessage): boolean {
+  const { parser } = req.socket as Socket & {
+    parser?: { incoming: IncomingMessage | null } | null;
+  };
+  return parser?.incoming != null && parser.incoming !== req;
 }
 
 /** Node's own way from a status line and headers to the text that is sent. */
@@ -127,22 +136,6 @@ const listenProblems: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "is not an address of this machine; choose another with --host or HOST",
   ENOTFOUND: "is not a host that can be found; choose another with --host or HOST",
 };
-
-async function stop(server: Server, timeoutMs: number): Promise<boolean> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<"late">((resolve) => {
-    timer = setTimeout(resolve, timeoutMs, "late");
-  });
-  const inTime = (await Promise.race([closed, late])) !== "late";
-  clearTimeout(timer);
-  if (!inTime) {
-    server.closeAllConnections();
-    await closed;
-  }
-  return inTime;
-}
 
 const failed = new WeakSet<Duplex>();
 

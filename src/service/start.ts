@@ -14,8 +14,11 @@ export interface Service {
   readonly url: string;
   /** What it is at, in all its processes. */
   figures(): Promise<Figures>;
-  /** Stops in phases, each bounded by drainTimeoutMs: requests, changes, connections. */
-  stop(): Promise<void>;
+  /**
+   * Stops in phases, each bounded by drainTimeoutMs: requests, changes, connections.
+   * @param handedOver of a worker: resolves when the main process has no more connections for it
+   */
+  stop(handedOver?: () => Promise<void>): Promise<void>;
 }
 
 /** How long stop() takes at the most. */
@@ -43,9 +46,9 @@ export async function startService(
     return {
       url: server.url,
       figures: async () => ({ processes: 1, ...ledger.state() }),
-      stop: async () => {
+      stop: async (handedOver) => {
         stopping = true;
-        const inTime = await server.stop(config.drainTimeoutMs);
+        const inTime = await server.stop(config.drainTimeoutMs, handedOver);
         if (!inTime) log.warn("some requests were cut: they took longer than the drain timeout");
         await within(config.drainTimeoutMs, ledger.drained());
         // A statement may still wait for somebody's lock: the process does not.

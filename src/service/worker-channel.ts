@@ -13,15 +13,20 @@ export interface WorkerOrders {
 export type ToWorker =
   | { readonly say: "serve"; readonly orders: WorkerOrders }
   | { readonly say: "stop" }
+  /** Each connection that it had for the worker is before this. */
+  | { readonly say: "handed over" }
   | { readonly say: "figures"; readonly question: number };
 
 export type FromWorker =
   /** It listens to the channel, and waits for its orders. */
   | { readonly say: "here" }
+  /** It is stopping, and would close: is there a connection that it has not been handed? */
+  | { readonly say: "any more" }
   | { readonly say: "figures"; readonly question: number; readonly figures: Figures };
 
 /** The channel to the process that started this one. */
 export interface ParentChannel {
   onMessage(listener: (message: unknown) => void): void;
-  send(message: unknown): void;
+  /** @param onLost called when it is gone */
+  send(message: unknown, onLost?: () => void): void;
 }

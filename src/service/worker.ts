@@ -5,8 +5,9 @@ import type { FromWorker, ParentChannel, ToWorker, WorkerOrders } from "./worker
 
 /** Serves as ordered until `stopping`, or until the main process says so. */
 export async function runWorker(channel: ParentChannel, stopping: AbortSignal): Promise<void> {
-  const say = (message: FromWorker) => channel.send(message);
+  const say = (message: FromWorker, onLost?: () => void) => channel.send(message, onLost);
   let service: Service | undefined;
+  let noMore: () => void = () => {};
   let order: (orders: WorkerOrders) => void = () => {};
   const ordered = new Promise<WorkerOrders>((resolve) => {
     order = resolve;
@@ -18,6 +19,7 @@ export async function runWorker(channel: ParentChannel, stopping: AbortSignal): 
       const said = message as ToWorker;
       if (said.say === "serve") order(said.orders);
       else if (said.say === "stop") resolve(undefined);
+      else if (said.say === "handed over") noMore();
       else if (said.say === "figures" && service !== undefined) {
         say({ say: "figures", question: said.question, figures: await service.figures() });
       }
@@ -29,5 +31,11 @@ export async function runWorker(channel: ParentChannel, stopping: AbortSignal): 
   const { config, databaseUrl, schema } = orders;
   service = await startService(config, databaseUrl, schema, createLogger(config.logLevel));
   await stopped;
-  await service.stop();
+  await service.stop(
+    () =>
+      new Promise((resolve) => {
+        noMore = resolve;
+        say({ say: "any more" }, resolve);
+      }),
+  );
 }

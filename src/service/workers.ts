@@ -52,6 +52,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Service> {
     // It is told what to do when it says that it listens.
     worker.on("message", (message: FromWorker) => {
       if (message.say === "here") tell(worker, { say: "serve", orders });
+      // What the kernel has by now is accepted in this turn, and handed over before the next.
+      if (message.say === "any more") setImmediate(() => tell(worker, { say: "handed over" }));
     });
     return worker;
   };
