@@ -23,6 +23,7 @@ export const answerMessages = {
   HOLD_NOT_FOUND: "Hold not found",
   HOLD_CLOSED: "The hold is closed",
   CAPTURE_EXCEEDS_HOLD: "The capture is larger than the hold",
+  HOLD_LIMIT_EXCEEDED: "The user has 10000 open holds, and may have no more",
   PAYLOAD_TOO_LARGE: "The request body is too large",
   UNSUPPORTED_MEDIA_TYPE: "The request body must be JSON, sent as application/json",
   INSUFFICIENT_FUNDS: "Insufficient funds for this operation",

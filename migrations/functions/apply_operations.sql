@@ -28,6 +28,9 @@
 -- p_lock_wait_ms is how long a user that another session has locked is waited for; NULL: lock_timeout. When
 -- it has passed the whole batch fails with 55P03. 0: not at all; operations on such users are then refused with
 -- ACCOUNT_LOCKED, which no key keeps, and all others apply.
+-- A batch gives back about a thousand holds that are due, and no more. What a user would be refused while further ones of
+-- theirs are due is not decided: HOLDS_DUE, which no key keeps either. It is asked again, and each time gives back
+-- a thousand more.
 --
 -- Returned as JSON arrays, by operation. An array may end early or be NULL: the rest is null.
 --   refusals  null when applied, otherwise the reason
@@ -75,6 +78,7 @@ SET search_path FROM CURRENT
 AS $$
 DECLARE
   balance_max CONSTANT bigint := 9007199254740991;
+  open_holds_max CONSTANT integer := 10000;
   operation_count CONSTANT integer := cardinality(p_slots);
   -- Users by slot; NULL where there is none.
   u_ids bigint[]; u_balances bigint[]; u_helds bigint[]; u_versions bigint[];
@@ -83,6 +87,8 @@ DECLARE
   u_updated_at timestamptz; u_expiry_at timestamptz;
   v_now timestamptz;
   u_locked bigint[];
+  -- Users of whom further holds are due; and by slot, how many are open, once somebody has asked.
+  u_overdue bigint[]; u_open integer[];
   created_slots integer[] := '{}'::integer[];
   holds_changed boolean := false;
   -- Outcomes by operation. They begin as {NULL} so that an element set later sits at its index,
@@ -158,6 +164,9 @@ BEGIN
       e_balances[entry_count] := u_balances[payer]; e_kinds[entry_count] := 'expiry';
       e_ids[entry_count] := due.hold_id; e_times[entry_count] := due.due_at;
     END LOOP;
+    SELECT array_agg(x.id) INTO u_overdue FROM unnest(u_ids) AS x (id)
+     WHERE EXISTS (SELECT FROM holds h
+                    WHERE h.user_id = x.id AND h.state = 'open' AND h.expires_at <= v_now);
   END IF;
 
   -- Operations on the locked are decided: not now. A group is, when one of its legs is.
@@ -282,12 +291,21 @@ BEGIN
       ELSIF op_kind = 'hold' THEN
         payer_change := -asked;
         post_slots := ARRAY[payer]; post_amounts := ARRAY[-asked]; post_kinds := ARRAY['hold'];
+        -- No hold is of less than 1, so most need no counting; the others are counted once a batch.
+        IF u_open[payer] IS NULL AND u_helds[payer] >= open_holds_max THEN
+          SELECT count(*) INTO operation
+            FROM (SELECT FROM holds h WHERE h.user_id = p_users[payer] AND h.state = 'open'
+                   LIMIT open_holds_max) AS open_ones;
+          u_open[payer] := operation;
+        END IF;
+        IF u_open[payer] >= open_holds_max THEN reason := 'HOLD_LIMIT_EXCEEDED'; END IF;
 
       ELSIF op_kind IN ('capture', 'void') THEN
         SELECT * INTO closing FROM holds h
          WHERE h.user_id = p_users[payer] AND h.id = p_operation_ids[i];
         asked := coalesce(asked, closing.amount);
         IF closing.id IS NULL THEN reason := 'HOLD_NOT_FOUND';
+        ELSIF closing.state = 'open' AND closing.expires_at <= v_now THEN reason := 'HOLDS_DUE';
         ELSIF closing.state <> 'open' THEN reason := 'HOLD_CLOSED';
         ELSIF asked > closing.amount THEN reason := 'CAPTURE_EXCEEDS_HOLD';
         ELSIF op_kind = 'void' THEN
@@ -313,12 +331,14 @@ BEGIN
         ELSIF op_kind = 'hold' THEN
           holds_changed := true;
           u_helds[payer] := u_helds[payer] + asked;
+          u_open[payer] := u_open[payer] + 1;
           INSERT INTO holds (user_id, id, amount, expires_at, created_at)
           VALUES (p_users[payer], p_operation_ids[i], asked,
                   v_now + p_lifetimes[i] * interval '1 second', v_now);
         ELSIF op_kind IN ('capture', 'void') THEN
           holds_changed := true;
           u_helds[payer] := u_helds[payer] - closing.amount;
+          u_open[payer] := u_open[payer] - 1;
           o_amounts[i] := closing.amount;
           UPDATE holds h
              SET state = CASE op_kind WHEN 'void' THEN 'voided' ELSE 'captured' END,
@@ -347,6 +367,9 @@ BEGIN
     END IF;
 
     IF reason IS NOT NULL THEN
+      IF reason IN ('INSUFFICIENT_FUNDS', 'HOLD_LIMIT_EXCEEDED') AND p_users[payer] = ANY (u_overdue) THEN
+        reason := 'HOLDS_DUE';
+      END IF;
       o_refusals[i] := reason;
       IF group_number IS NOT NULL THEN
         -- The whole group never was: back to where it began, and on with what follows it.
@@ -410,7 +433,7 @@ BEGIN
       FROM generate_series(1, operation_count) AS x
      WHERE p_keys[x] IS NOT NULL AND o_known[x] IS NOT TRUE
        AND coalesce(o_refusals[x], '') <> ALL
-           ('{USER_NOT_FOUND,RECIPIENT_NOT_FOUND,HOLD_NOT_FOUND,USER_EXISTS}');
+           ('{USER_NOT_FOUND,RECIPIENT_NOT_FOUND,HOLD_NOT_FOUND,USER_EXISTS,HOLDS_DUE}');
     -- Twice as many as came, so that the table shrinks to what it should hold.
     PERFORM remove_old_keys(v_now - p_key_lifetime * interval '1 second', 2 * operation_count);
   END IF;

@@ -16,6 +16,7 @@ export const exitCodeOf: Readonly<Record<ErrorCode, 1 | 2 | 3>> = {
   HOLD_NOT_FOUND: 3,
   HOLD_CLOSED: 3,
   CAPTURE_EXCEEDS_HOLD: 3,
+  HOLD_LIMIT_EXCEEDED: 3,
   FORBIDDEN_HOST: 1,
   FORBIDDEN_ORIGIN: 1,
   ROUTE_NOT_FOUND: 1,

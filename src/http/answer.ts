@@ -28,6 +28,7 @@ export const statusOf: Readonly<Record<AnswerCode, number>> = {
   INSUFFICIENT_FUNDS: 422,
   BALANCE_LIMIT_EXCEEDED: 422,
   CAPTURE_EXCEEDS_HOLD: 422,
+  HOLD_LIMIT_EXCEEDED: 422,
   IDEMPOTENCY_KEY_REUSED: 422,
   IDEMPOTENCY_KEY_REQUIRED: 428,
   // Below 500, and no code that clients repeat by habit, as they do 408, 429 and all from 500 on.

@@ -10,11 +10,17 @@ import type { LockWait } from "./lock-wait.ts";
 import type { Applied, Operation, Outcome, Refusal, Refused } from "./operation.ts";
 
 export interface AppliedBatch {
-  /** By operation; null where nothing was done because a user is locked, and was not waited for. */
-  readonly outcomes: readonly (Outcome | null)[];
+  /** By operation. */
+  readonly outcomes: readonly (Outcome | Undecided)[];
   /** The ids of those users. */
   readonly locked: readonly number[];
 }
+
+/**
+ * Nothing was done: a user is locked, and was not waited for; or holds of the user are due, so many that not all
+ * of them could be given back yet, and without them it would be refused: ask again.
+ */
+export type Undecided = "locked" | "later";
 
 export interface BatchSettings {
   /** How long idempotency keys are kept, in seconds. */
@@ -80,7 +86,7 @@ const applyOperations: Statement = {
 };
 
 interface Answer {
-  refusals?: (Refusal | "ACCOUNT_LOCKED" | null)[] | null;
+  refusals?: (Refusal | keyof typeof undecided | null)[] | null;
   balances: (number | null)[];
   versions: (number | null)[];
   amounts?: (number | null)[] | null;
@@ -136,14 +142,20 @@ function lockWaitMs(lockWait: LockWait): string | null {
 
 function decode(operations: readonly Operation[], answer: Answer): AppliedBatch {
   let row = 0;
-  const outcomes = operations.map((operation): Outcome | null => {
+  const outcomes = operations.map((operation): Outcome | Undecided => {
     const i = row;
     row += 1 + (operation.legs?.length ?? 0);
     const refusal = answer.refusals?.[i] ?? null;
-    if (refusal === "ACCOUNT_LOCKED") return null;
-    return refusal === null ? applied(operation, answer, i) : refused(refusal, answer, i);
+    if (refusal === null) return applied(operation, answer, i);
+    return isUndecided(refusal) ? undecided[refusal] : refused(refusal, answer, i);
   });
   return { outcomes, locked: answer.locked ?? [] };
+}
+
+const undecided = { ACCOUNT_LOCKED: "locked", HOLDS_DUE: "later" } as const;
+
+function isUndecided(refusal: string): refusal is keyof typeof undecided {
+  return refusal in undecided;
 }
 
 function applied(operation: Operation, answer: Answer, i: number): Applied {

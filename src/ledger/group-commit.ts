@@ -1,8 +1,6 @@
 /**
- * Group commit: while batches of operations are on their way to PostgreSQL, those that arrive share
- * the next one. PostgreSQL groups its own log flushes in the same way.
- *
- * In a lane, which has one connection:
+ * Group commit: while batches of operations are on their way to PostgreSQL, those that arrive share the
+ * next one, as PostgreSQL groups its own log flushes. In a lane, which has one connection:
  *
  *     waiting ──the turn of the event loop ends, or full, or one has landed──▶ flying ──▶ answered
  *
@@ -223,18 +221,20 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     leftAt: number,
   ): Waiting[] {
     const passedBy: Waiting[] = [];
-    batch.forEach((one, index) => {
+    const later: Waiting[] = [];
+    for (const [index, one] of batch.entries()) {
       const outcome = outcomes[index];
-      if (outcome === null) {
-        passedBy.push(one);
-        return;
+      if (typeof outcome === "string") {
+        (outcome === "later" ? later : passedBy).push(one);
+        continue;
       }
       leave(one);
       // An answer that is given again needs no lock.
       if (lane.kind !== "shared" && !outcome?.replayed) lockedAccounts.applied(one.ride.userId);
       if (outcome) one.resolve(outcome);
       else one.reject(new BalancectlError("OUTCOME_UNKNOWN"));
-    });
+    }
+    if (later.length > 0) lane.waiting = [...later, ...lane.waiting];
     tell.committed(lane.index, outcomes, performance.now() - leftAt);
     return passedBy.length === 0 ? passedBy : keepWaiting(lane, passedBy, locked, leftAt);
   }

@@ -1,5 +1,6 @@
 /** What metrics and logs hang on. */
 import { BalancectlError } from "../errors.ts";
+import type { Undecided } from "./apply-batch.ts";
 import type { Outcome, Refusal } from "./operation.ts";
 
 /** Called synchronously: keep it short. One that throws is not minded. */
@@ -36,8 +37,8 @@ export interface LaneState {
 }
 
 export interface Telling {
-  /** @param outcomes null where an operation goes on waiting */
-  committed(lane: number, outcomes: readonly (Outcome | null)[], durationMs: number): void;
+  /** @param outcomes undecided ones go on waiting, and do not count */
+  committed(lane: number, outcomes: readonly (Outcome | Undecided)[], durationMs: number): void;
   failed(lane: number, operations: number, error: unknown): void;
 }
 
@@ -67,13 +68,13 @@ export function telling(observers: readonly LedgerObserver[]): Telling {
 }
 
 function counted(
-  outcomes: readonly (Outcome | null)[],
+  outcomes: readonly (Outcome | Undecided)[],
 ): Pick<CommittedBatch, "operations" | "replays" | "refusals"> {
   let operations = 0;
   let replays = 0;
   const refusals = new Map<Refusal, number>();
   for (const outcome of outcomes) {
-    if (outcome === null) continue;
+    if (typeof outcome === "string") continue;
     operations += 1;
     if (outcome.replayed) replays += 1;
     else if (outcome.refusal !== null) {

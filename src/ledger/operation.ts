@@ -105,6 +105,7 @@ export type Refusal =
   | "HOLD_NOT_FOUND"
   | "HOLD_CLOSED"
   | "CAPTURE_EXCEEDS_HOLD"
+  | "HOLD_LIMIT_EXCEEDED"
   | "IDEMPOTENCY_KEY_REUSED";
 
 export type Outcome<O extends Operation = Operation> = Applied<O> | Refused;

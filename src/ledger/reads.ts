@@ -49,17 +49,17 @@ export function createReads(
   now: () => Date | null,
   giveBack: (userId: number) => Promise<unknown>,
 ): Reads {
-  /** Users with holds that are due are written first, together, and read again, together. */
+  /**
+   * Users with holds that are due are written first, together, and read again, together. A write gives back so
+   * many and no more: what is due beyond them is added here, and given back by the next.
+   */
   async function current(users: readonly ReadUser[]): Promise<User[]> {
-    const time = now();
-    const isDue = ({ due, nextExpiryAt }: ReadUser) =>
-      time === null ? due : nextExpiryAt !== null && nextExpiryAt <= time;
-    const touched = users.filter(isDue).map(({ id }) => id);
-    if (touched.length === 0) return users.map(withoutDue);
+    const touched = users.filter(({ due }) => due > 0).map(({ id }) => id);
+    if (touched.length === 0) return users.map(asGivenBack);
     await touchAll(touched);
-    const again = await readUsers(database, { id: touched });
+    const again = await readUsers(database, { id: touched }, now());
     const written = new Map(again.map((user) => [user.id, user]));
-    return users.map((user) => withoutDue(written.get(user.id) ?? user));
+    return users.map((user) => asGivenBack(written.get(user.id) ?? user));
   }
 
   async function touchAll(userIds: readonly number[]): Promise<void> {
@@ -69,7 +69,7 @@ export function createReads(
   }
 
   async function existing(userId: number): Promise<User> {
-    const [user] = await current(await readUsers(database, { id: userId }));
+    const [user] = await current(await readUsers(database, { id: userId }, now()));
     if (user !== undefined) return user;
     throw new BalancectlError("USER_NOT_FOUND", `User ${userId} not found`);
   }
@@ -77,7 +77,7 @@ export function createReads(
   return {
     user: existing,
     users: async (after, limit) =>
-      await current(await readUsers(database, { id: { [Op.gt]: after } }, limit)),
+      await current(await readUsers(database, { id: { [Op.gt]: after } }, now(), limit)),
     balanceAt: async (userId, at) => {
       const { createdAt, updatedAt } = await existing(userId);
       if (at < createdAt) {
@@ -123,26 +123,30 @@ function found<T>(
   return value;
 }
 
-/** Whether a hold is due is asked of the database's clock, which also gives it back. */
-type ReadUser = User & { due: boolean };
-const due: [ReturnType<typeof literal>, string] = [
-  literal("coalesce(next_expiry_at <= clock_timestamp(), false)"),
-  "due",
-];
+/** With the sum of the holds that are due, by the database's clock, which also gives them back. */
+type ReadUser = User & { due: number };
 
-function withoutDue({ due: _, ...user }: ReadUser): User {
-  return user;
+function asGivenBack({ due, balance, held, ...user }: ReadUser): User {
+  return { ...user, balance: balance + due, held: held - due };
 }
 
-/** In id order. */
+/** In id order. @param now stands in for the database's clock */
 async function readUsers(
   database: Database,
   where: WhereOptions<UserRow>,
+  now: Date | null,
   limit?: number,
 ): Promise<ReadUser[]> {
+  const clock = now === null ? "clock_timestamp()" : `'${now.toISOString()}'::timestamptz`;
+  const due = literal(
+    `CASE WHEN next_expiry_at <= ${clock} THEN
+       (SELECT coalesce(sum(h.amount), 0)::bigint FROM holds h
+         WHERE h.user_id = "User".id AND h.state = 'open' AND h.expires_at <= ${clock})
+     ELSE 0::bigint END`,
+  );
   try {
     const rows = await database.models.User.findAll({
-      attributes: { include: [due] },
+      attributes: { include: [[due, "due"]] },
       where,
       order: [["id", "asc"]],
       ...(limit !== undefined && { limit }),

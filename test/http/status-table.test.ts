@@ -30,6 +30,7 @@ const answers: Record<AnswerCode, [status: number, exitCode: number]> = {
   INSUFFICIENT_FUNDS: [422, 3],
   BALANCE_LIMIT_EXCEEDED: [422, 3],
   CAPTURE_EXCEEDS_HOLD: [422, 3],
+  HOLD_LIMIT_EXCEEDED: [422, 3],
   IDEMPOTENCY_KEY_REUSED: [422, 3],
   OUTCOME_UNKNOWN: [424, 1],
   IDEMPOTENCY_KEY_REQUIRED: [428, 1],

@@ -38,7 +38,7 @@ export function driven(options: Partial<GroupCommitOptions> = {}) {
           commit: () => resolve({ outcomes: operations.map(outcome), locked: [] }),
           passBy: (...locked) => {
             const isLocked = ({ userId }: Operation) => locked.includes(userId);
-            const outcomes = operations.map((one) => (isLocked(one) ? null : outcome(one)));
+            const outcomes = operations.map((one) => (isLocked(one) ? "locked" : outcome(one)));
             resolve({ outcomes, locked });
           },
           fail: reject,

@@ -20,6 +20,7 @@ export const makeHold = route({
   refusals: [
     "USER_NOT_FOUND",
     "INSUFFICIENT_FUNDS",
+    "HOLD_LIMIT_EXCEEDED",
     "PRECONDITION_FAILED",
     "IDEMPOTENCY_KEY_REUSED",
   ],
