@@ -1,12 +1,23 @@
 import { type Logger, pino } from "pino";
 import type { Config } from "./config.ts";
+import { createLogSink, type LogSink } from "./log-sink.ts";
 
 export type { Logger };
 
-/**
- * One JSON line an event, on stderr: stdout is for results. Lines leave without being waited for, as a
- * reader that is slow must not slow down who logs; what has not left when the process ends is written then.
- */
+let stderr: LogSink | undefined;
+
+/** One JSON line an event, on stderr: stdout is for results. Nobody waits for a line to be read. */
 export function createLogger(level: Config["logLevel"]): Logger {
-  return pino({ level, base: { pid: process.pid } }, pino.destination({ fd: 2, sync: false }));
+  const write = (line: string) => {
+    stderr ??= createLogSink(2);
+    stderr.write(line);
+  };
+  return pino({ level, base: { pid: process.pid } }, { write });
 }
+
+/** Before the process ends: what was logged is written, unless nobody reads it. */
+export async function flushLog(): Promise<void> {
+  await stderr?.flush(flushMsMax);
+}
+
+const flushMsMax = 1_000;

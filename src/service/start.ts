@@ -6,8 +6,8 @@ import { databaseProblem } from "../database/readiness.ts";
 import { createApp } from "../http/app.ts";
 import { startHttpServer } from "../http/server.ts";
 import { createLedger } from "../ledger/ledger.ts";
-import type { LedgerObserver } from "../ledger/observer.ts";
 import type { Logger } from "../log.ts";
+import { logFailures } from "./failure-log.ts";
 import type { Figures } from "./figures.ts";
 
 export interface Service {
@@ -35,7 +35,8 @@ export async function startService(
   log: Logger,
 ): Promise<Service> {
   const database = connectDatabase(databaseUrl, config);
-  const ledger = createLedger(database, { bounds: config, observers: [logFailures(log)] });
+  const failureLog = logFailures(log);
+  const ledger = createLedger(database, { bounds: config, observers: [failureLog] });
   let stopping = false;
   const notReady = async () =>
     stopping ? "The server is stopping" : await databaseProblem(database, schema);
@@ -51,6 +52,7 @@ export async function startService(
         const inTime = await server.stop(config.drainTimeoutMs, handedOver);
         if (!inTime) log.warn("some requests were cut: they took longer than the drain timeout");
         await within(config.drainTimeoutMs, ledger.drained());
+        failureLog.end();
         // A statement may still wait for somebody's lock: the process does not.
         await within(config.drainTimeoutMs, database.close());
       },
@@ -59,14 +61,6 @@ export async function startService(
     await database.close();
     throw error;
   }
-}
-
-function logFailures(log: Logger): LedgerObserver {
-  return {
-    batchFailed: ({ lane, operations, error }) => {
-      log.error({ lane, operations, code: error.code, err: error.cause }, error.message);
-    },
-  };
 }
 
 async function within(timeoutMs: number, done: Promise<void>): Promise<void> {

@@ -1,5 +1,5 @@
 /** One of several processes behind one port: it does what the main process says. */
-import { createLogger } from "../log.ts";
+import { createLogger, flushLog } from "../log.ts";
 import { type Service, startService } from "./start.ts";
 import type { FromWorker, ParentChannel, ToWorker, WorkerOrders } from "./worker-channel.ts";
 
@@ -38,4 +38,5 @@ export async function runWorker(channel: ParentChannel, stopping: AbortSignal): 
         say({ say: "any more" }, resolve);
       }),
   );
+  await flushLog();
 }

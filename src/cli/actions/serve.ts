@@ -2,7 +2,7 @@ import type { Config } from "../../config.ts";
 import { refuseAlterations } from "../../database/alterations.ts";
 import { announceServer } from "../../database/migrator.ts";
 import { isLoopback } from "../../http/middleware/guard-requests.ts";
-import { createLogger } from "../../log.ts";
+import { createLogger, flushLog } from "../../log.ts";
 import { packageVersion } from "../../package-root.ts";
 import { openDatabase, prepareSchema } from "../../service/open-database.ts";
 import { type Service, startService } from "../../service/start.ts";
@@ -47,6 +47,7 @@ export async function serve(context: Context, flags: ServeFlags): Promise<void> 
     }
   } finally {
     progress.end();
+    await flushLog();
   }
 }
 
