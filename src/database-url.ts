@@ -5,9 +5,9 @@
  */
 
 export interface DatabaseUrl {
-  /** A name, an address, or the folder of a socket. */
-  readonly host: string;
-  readonly port: number;
+  /** One, or several that are tried in turn. */
+  readonly places: readonly Place[];
+  readonly target: Target;
   /** Absent: the user of the operating system. */
   readonly user: string | undefined;
   readonly password: string | undefined;
@@ -22,6 +22,16 @@ export interface DatabaseUrl {
   readonly connectTimeoutSeconds: number | undefined;
 }
 
+/** Where a server listens. */
+export interface Place {
+  /** A name, an address, or the folder of a socket. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Which of the hosts will do: whoever answers, who takes changes, or who is no standby. */
+export type Target = "any" | "read-write" | "primary";
+
 /** Off, encrypted, of a certified server, or of a certified server of this name. */
 export type Tls = "disable" | "require" | "verify-ca" | "verify-full";
 
@@ -31,15 +41,14 @@ export class DatabaseUrlProblem extends Error {}
 /** @throws DatabaseUrlProblem */
 export function parseDatabaseUrl(text: string): DatabaseUrl {
   const given = partsOf(text);
-  const host = given["host"] || "localhost";
-  if (host.includes(",")) problem("names several hosts; name the one that writes");
+  const places = placesOf(given["host"] ?? "", given["port"] ?? "");
   return {
-    host,
-    port: portNumber(given["port"] || "5432"),
+    places,
+    target: targetOf(given["target_session_attrs"], places),
     user: given["user"] || undefined,
     password: given["password"] || undefined,
     database: given["dbname"] || undefined,
-    tls: host.startsWith("/") ? "disable" : tlsOf(given),
+    tls: tlsAt(places, given),
     sslrootcert: given["sslrootcert"] === "system" ? undefined : given["sslrootcert"] || undefined,
     sslcert: given["sslcert"] || undefined,
     sslkey: given["sslkey"] || undefined,
@@ -61,6 +70,7 @@ const environment: readonly [part: string, variable: string][] = [
   ["sslrootcert", "PGSSLROOTCERT"],
   ["sslcert", "PGSSLCERT"],
   ["sslkey", "PGSSLKEY"],
+  ["target_session_attrs", "PGTARGETSESSIONATTRS"],
 ];
 
 /**
@@ -116,7 +126,7 @@ function partsOf(text: string): Record<string, string> {
   const authority = (found["authority"] ?? "").split("@");
   if (authority.length > 2) problem("has two @; the one in a name or a password is written %40");
   const [user, password = ""] = splitOnce(authority.length === 2 ? authority[0] : "", ":");
-  const { host, port = "" } = hostAndPort(authority.at(-1) ?? "");
+  const { host, port } = hostsAndPorts(authority.at(-1) ?? "");
   const written = { host, port, user, password, dbname: found["database"] ?? "" };
   const front = Object.entries(written).map(([name, part]) => [name, decoded(part)]);
   return { ...Object.fromEntries(front), ...parameters(found["query"] ?? "") };
@@ -125,6 +135,7 @@ function partsOf(text: string): Record<string, string> {
 const known = [
   ...["host", "port", "user", "password", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey"],
   ...["ssl", "options", "application_name", "connect_timeout", "uselibpqcompat"],
+  "target_session_attrs",
 ];
 
 function parameters(query: string): Record<string, string> {
@@ -140,6 +151,59 @@ function parameters(query: string): Record<string, string> {
     given[name] = value;
   }
   return given;
+}
+
+/** Lists, separated by commas, as the parameters of these names have them. */
+function hostsAndPorts(text: string): { host: string; port: string } {
+  const each = text.split(",").map(hostAndPort);
+  const ports = each.map(({ port = "" }) => port);
+  return {
+    host: each.map(({ host }) => host).join(","),
+    port: ports.some(Boolean) ? ports.join(",") : "",
+  };
+}
+
+function placesOf(hostList: string, portList: string): Place[] {
+  const hosts = hostList.split(",");
+  const ports = portList.split(",");
+  if (ports.length > 1 && ports.length !== hosts.length) {
+    problem(`has ${hosts.length} hosts and ${ports.length} ports: as many of both, or one port`);
+  }
+  if (hosts.length > 1 && hosts.includes("")) problem("has a comma too many between its hosts");
+  return hosts.map((host, index) => {
+    const port = (ports.length === 1 ? ports[0] : ports[index]) || "5432";
+    return { host: host || "localhost", port: portNumber(port) };
+  });
+}
+
+/** Nobody listens in on a socket of this machine, so psql does not encrypt there either. */
+function tlsAt(places: readonly Place[], given: Record<string, string>): Tls {
+  if (places.every(isSocket)) return "disable";
+  const tls = tlsOf(given);
+  if (tls !== "disable" && places.some(isSocket)) {
+    problem("asks for encryption, and one of its hosts is a socket, which has none");
+  }
+  return tls;
+}
+
+function isSocket({ host }: Place): boolean {
+  return host.startsWith("/");
+}
+
+function targetOf(text: string | undefined, places: readonly Place[]): Target {
+  switch (text || undefined) {
+    case undefined:
+      return places.length > 1 ? "read-write" : "any";
+    case "any":
+    case "read-write":
+    case "primary":
+      return text as Target;
+    default:
+      return problem(
+        `has target_session_attrs=${text}: changes need a server that writes, so it is read-write, ` +
+          "primary or any",
+      );
+  }
 }
 
 function hostAndPort(text: string): { host: string; port: string | undefined } {

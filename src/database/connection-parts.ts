@@ -1,12 +1,10 @@
 /** What each connection to a database is made with, whoever opens it. */
 import { readFileSync } from "node:fs";
 import type pg from "pg";
-import { type DatabaseUrl, parseDatabaseUrl } from "../database-url.ts";
+import { type DatabaseUrl, type Place, parseDatabaseUrl, type Target } from "../database-url.ts";
 import { BalancectlError } from "../errors.ts";
 
 export interface ConnectionParts extends pg.ClientConfig {
-  readonly host: string;
-  readonly port: number;
   readonly ssl: false | NonNullable<Exclude<pg.ClientConfig["ssl"], boolean>>;
   readonly options: string;
   readonly connectionTimeoutMillis: number;
@@ -19,15 +17,20 @@ export interface ConnectionParts extends pg.ClientConfig {
 const pinned =
   "-c default_transaction_isolation=read\\ committed -c DateStyle=ISO -c IntervalStyle=postgres";
 
+/** The hosts of DATABASE_URL, and which of them will do. */
+export function placesOf(url: string): { places: readonly Place[]; target: Target } {
+  const { places, target } = parsed(url);
+  return { places, target };
+}
+
 /**
- * Of the text of DATABASE_URL. pg looks up a password that is not given, in PGPASSFILE.
+ * Of the text of DATABASE_URL, whichever its host. pg looks up a password that is not given, in PGPASSFILE.
  * @throws BalancectlError CONFIG_INVALID also when a file that it names cannot be read
  */
 export function connectionParts(url: string): ConnectionParts {
   const parts = parsed(url);
-  const { host, port, user, password, database, options, applicationName } = parts;
+  const { user, password, database, options, applicationName } = parts;
   return {
-    ...{ host, port },
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
     ...(database !== undefined && { database }),
@@ -37,14 +40,18 @@ export function connectionParts(url: string): ConnectionParts {
     application_name: applicationName ?? "balancectl",
     connectionTimeoutMillis: (parts.connectTimeoutSeconds ?? 5) * 1_000,
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
   };
 }
 
 /** Host and name of the database, for people: not who connects, and how. */
 export function databaseLabel(url: string): string {
-  const { host, port, user, database } = parsed(url);
-  const address = host.includes(":") ? `[${host}]` : host;
-  return `PostgreSQL ${database ?? user ?? ""} at ${address}:${port}`;
+  const { places, user, database } = parsed(url);
+  return `PostgreSQL ${database ?? user ?? ""} at ${places.map(placeLabel).join(" or ")}`;
+}
+
+export function placeLabel({ host, port }: Place): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** The name of the database, which is the user's where none is given. */

@@ -6,8 +6,8 @@ import pg from "pg";
 import { Sequelize } from "sequelize";
 import type { Config } from "../config.ts";
 import { connectionParts } from "./connection-parts.ts";
+import { hostClients } from "./host-client.ts";
 import { defineModels, type Models } from "./models.ts";
-import { QuietClient } from "./quiet-client.ts";
 import { createWriters, type Writer } from "./writers.ts";
 
 export interface Database {
@@ -31,29 +31,28 @@ type ConnectionBounds = Pick<Config, "readConnectionsMax" | "lockTimeoutMs" | "s
 
 /** Opens nothing yet: connections are made when first needed. */
 export function connectDatabase(url: string, bounds: ConnectionBounds): Database {
-  const parts = connectionParts(url);
+  const clients = hostClients(url);
   const shared = {
-    ...parts,
     lock_timeout: bounds.lockTimeoutMs,
     statement_timeout: bounds.statementTimeoutMs,
     // Only for a server that no longer answers at all; the server's own timeout comes first.
     query_timeout: bounds.statementTimeoutMs + 5_000,
   };
-  const { host, port, user, password, database } = parts;
+  const { user, password, database } = connectionParts(url);
   const sequelize = new Sequelize(database ?? "", user ?? "", password as string, {
-    ...{ host, port },
     dialect: "postgres",
-    dialectModule: { ...pg, Client: QuietClient, types: exactTypes },
-    dialectOptions: shared,
+    dialectModule: { ...pg, Client: clients.withOptions(shared), types: exactTypes },
     logging: false,
     pool: { max: bounds.readConnectionsMax, acquire: 10_000, idle: 30_000 },
   });
   const writersConfig = {
-    ...shared,
-    // A statement may be sent behind another, which may take all of its time first.
-    query_timeout: 2 * bounds.statementTimeoutMs + 5_000,
-    lock_timeout: Math.min(sharedLockWaitMs, bounds.lockTimeoutMs),
     types: exactTypes,
+    Client: clients.withOptions({
+      ...shared,
+      // A statement may be sent behind another, which may take all of its time first.
+      query_timeout: 2 * bounds.statementTimeoutMs + 5_000,
+      lock_timeout: Math.min(sharedLockWaitMs, bounds.lockTimeoutMs),
+    }),
   };
   const writers = createWriters(writersConfig, bounds.statementTimeoutMs);
   return {

@@ -1,17 +1,16 @@
 /** The connections that look after a database and its schema, apart from those that serve. */
-import pg from "pg";
+import type pg from "pg";
 import { BalancectlError } from "../errors.ts";
-import { connectionParts, databaseNameOf } from "./connection-parts.ts";
+import { databaseNameOf } from "./connection-parts.ts";
+import { hostClients } from "./host-client.ts";
 import { translateError } from "./translate-error.ts";
 
 /** @throws BalancectlError DATABASE_UNAVAILABLE; CONFIG_INVALID when the database cannot hold a ledger */
 export async function connect(url: string, database = databaseNameOf(url)): Promise<pg.Client> {
-  const client = new pg.Client({
-    ...connectionParts(url),
+  const client = hostClients(url).newClient({
     application_name: "balancectl migrate",
-    database,
+    ...(database !== undefined && { database }),
   });
-  client.on("error", () => {});
   try {
     await client.connect();
     await requireUtf8(client);

@@ -14,7 +14,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { BalancectlError } from "../errors.ts";
 import { queryOneValue, type Statement } from "./one-value-query.ts";
-import { QuietClient } from "./quiet-client.ts";
 import {
   endedForNoReason,
   openReceipts,
@@ -42,7 +41,10 @@ export interface Writers {
   close(): Promise<void>;
 }
 
-/** @param resolveWithinMs how long the answer of a write that was lost is looked for */
+/**
+ * @param config with the `Client` to connect with, which bounds by itself how long that takes
+ * @param resolveWithinMs how long the answer of a write that was lost is looked for
+ */
 export function createWriters(config: pg.PoolConfig, resolveWithinMs: number): Writers {
   // As many as there are lanes: each has one.
   const pool = new pg.Pool({
@@ -50,7 +52,6 @@ export function createWriters(config: pg.PoolConfig, resolveWithinMs: number): W
     max: Infinity,
     idleTimeoutMillis: 0,
     pipeline: true,
-    Client: QuietClient,
   });
   // Unheard, the error of a connection that dies would end the process.
   pool.on("error", () => {});

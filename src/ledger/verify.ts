@@ -5,7 +5,7 @@
  */
 import pg from "pg";
 import { type Alteration, findAlterations } from "../database/alterations.ts";
-import { connectionParts } from "../database/connection-parts.ts";
+import { hostClients } from "../database/host-client.ts";
 import { translateError } from "../database/translate-error.ts";
 import {
   type Check,
@@ -48,12 +48,10 @@ const idMin = Number.MIN_SAFE_INTEGER;
 
 /** @throws BalancectlError DATABASE_UNAVAILABLE; the signal's reason when aborted */
 export async function verify(url: string, options: VerifyOptions = {}): Promise<Verification> {
-  const client = new pg.Client({
-    ...connectionParts(url),
+  const client = hostClients(url).newClient({
     application_name: "balancectl verify",
     types: lenientTypes,
   });
-  client.on("error", () => {});
   try {
     await client.connect();
     // A long read: no time limit, and no JIT, which costs more than it brings here.

@@ -57,7 +57,48 @@ describe("is read", () => {
       "postgres://h/d?connect_timeout=2&application_name=x%26y",
       { ...plain, connectTimeoutSeconds: 2, applicationName: "x&y" },
     ],
-  ])("%s", (url, parts) => {
+    [
+      "postgres://a:1,b:2/d",
+      {
+        places: [
+          { host: "a", port: 1 },
+          { host: "b", port: 2 },
+        ],
+      },
+    ],
+    [
+      "postgres://u:p@a,[::1]:7,b/d?target_session_attrs=any",
+      {
+        ...{ user: "u", password: "p", target: "any" },
+        places: [
+          { host: "a", port: 5_432 },
+          { host: "::1", port: 7 },
+          { host: "b", port: 5_432 },
+        ],
+      },
+    ],
+    [
+      "postgres:///d?host=a,b&port=1,2&target_session_attrs=primary",
+      {
+        target: "primary",
+        places: [
+          { host: "a", port: 1 },
+          { host: "b", port: 2 },
+        ],
+      },
+    ],
+    [
+      "postgres:///d?host=a,b&port=6",
+      {
+        places: [
+          { host: "a", port: 6 },
+          { host: "b", port: 6 },
+        ],
+      },
+    ],
+    ["postgres://h/d?target_session_attrs=read-write", { ...plain, target: "read-write" }],
+  ])("%s", (url, wanted) => {
+    const { host, port, ...parts } = { ...plain, ...wanted };
     const none = {
       sslrootcert: undefined,
       sslcert: undefined,
@@ -65,7 +106,9 @@ describe("is read", () => {
       options: undefined,
     };
     const others = { applicationName: undefined, connectTimeoutSeconds: undefined, tls: "disable" };
-    expect(parseDatabaseUrl(url)).toEqual({ ...none, ...others, ...parts });
+    const several = "places" in parts;
+    const where = { places: [{ host, port }], target: several ? "read-write" : "any" };
+    expect(parseDatabaseUrl(url)).toEqual({ ...none, ...others, ...where, ...parts });
   });
 
   test.each<[string, RegExp]>([
@@ -81,8 +124,11 @@ describe("is read", () => {
     ["postgres://u:p@ss@h/d", /has two @/],
     ["postgres://u:p#s@h/d", /has a blank or a #/],
     ["postgres://h/my db", /has a blank or a #/],
-    ["postgres://h1,h2/d", /several hosts/],
-    ["postgres://h1:1,h2:2/d", /its port is a number/],
+    ["postgres://h1,,h2/d", /comma too many between its hosts/],
+    ["postgres://h1:1,h2:x/d", /its port is a number/],
+    ["postgres:///d?host=a,b&port=1,2,3", /has 2 hosts and 3 ports: as many of both, or one port/],
+    ["postgres://a,b/d?target_session_attrs=standby", /target_session_attrs=standby: changes need/],
+    ["postgres:///d?host=/tmp,b&sslmode=require", /one of its hosts is a socket/],
     ["postgres://h/d?schema=app", /has the parameter "schema", which means nothing here \(host, /],
     ["postgres://h/d?pgbouncer=true", /"pgbouncer"/],
     ["postgres://h/d?connection_limit=5", /"connection_limit"/],
@@ -98,7 +144,7 @@ describe("is read", () => {
     expect(() => parseDatabaseUrl(url)).toThrow(words);
   });
 
-  test.each<[string, Record<string, string>, object]>([
+  test.each<[string, Record<string, string>, Record<string, unknown>]>([
     [
       "postgres://h/d",
       { PGPORT: "6000", PGUSER: "u", PGPASSWORD: "p w" },
@@ -117,14 +163,26 @@ describe("is read", () => {
       { PGPORT: "6000", PGOPTIONS: "-c a=b" },
       { port: 7, options: "-c a=b" },
     ],
+    [
+      "postgres://a,b/d",
+      { PGPORT: "6000", PGTARGETSESSIONATTRS: "any" },
+      { port: 6_000, target: "any" },
+    ],
   ])("%s with %j from the environment", (url, env, parts) => {
-    expect(parseDatabaseUrl(completeDatabaseUrl(url, env))).toMatchObject(parts);
+    const { host, port, ...others } = parts;
+    const read = parseDatabaseUrl(completeDatabaseUrl(url, env));
+    expect(read).toMatchObject(others);
+    for (const place of read.places) {
+      if (host !== undefined) expect(place.host).toBe(host);
+      if (port !== undefined) expect(place.port).toBe(port);
+    }
   });
 
   test("and shown without who connects", () => {
     expect(databaseLabel("postgres://u:secret@h/my%20db?application_name=x")).toBe(
       "PostgreSQL my db at h:5432",
     );
+    expect(databaseLabel("postgres://u:secret@a,b:6/d")).toBe("PostgreSQL d at a:5432 or b:6");
     expect(databaseLabel("postgres://u:secret@[::1]:6/d")).toBe("PostgreSQL d at [::1]:6");
     expect(databaseLabel("postgres://u@/d?host=/tmp")).toBe("PostgreSQL d at /tmp:5432");
   });
