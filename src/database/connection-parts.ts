@@ -3,19 +3,12 @@ import { readFileSync } from "node:fs";
 import type pg from "pg";
 import { type DatabaseUrl, type Place, parseDatabaseUrl, type Target } from "../database-url.ts";
 import { BalancectlError } from "../errors.ts";
+import { pinned, type Settings, settingsOf } from "./session.ts";
 
 export interface ConnectionParts extends pg.ClientConfig {
   readonly ssl: false | NonNullable<Exclude<pg.ClientConfig["ssl"], boolean>>;
-  readonly options: string;
   readonly connectionTimeoutMillis: number;
 }
-
-/**
- * Defaults of a role or a database that would change what statements mean or how values look, set to what
- * the ledger is made for. `default_transaction_read_only` is an operator's switch, and stays.
- */
-const pinned =
-  "-c default_transaction_isolation=read\\ committed -c DateStyle=ISO -c IntervalStyle=postgres";
 
 /** The hosts of DATABASE_URL, and which of them will do. */
 export function placesOf(url: string): { places: readonly Place[]; target: Target } {
@@ -30,18 +23,23 @@ export function placesOf(url: string): { places: readonly Place[]; target: Targe
 export function connectionParts(url: string): ConnectionParts {
   const parts = parsed(url);
   const { user, password, database, options, applicationName } = parts;
+  const isSettings = options !== undefined && settingsOf(options) !== undefined;
   return {
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
     ...(database !== undefined && { database }),
     ssl: sslOf(parts),
-    // The last word is ours.
-    options: [options, pinned].filter(Boolean).join(" "),
+    ...(options !== undefined && !isSettings && { options }),
     application_name: applicationName ?? "balancectl",
     connectionTimeoutMillis: (parts.connectTimeoutSeconds ?? 5) * 1_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   };
+}
+
+/** What every session is set to: what the URL's options say, and the last word is ours. */
+export function settingsNeeded(url: string): Settings {
+  return { ...settingsOf(parsed(url).options ?? ""), ...pinned };
 }
 
 /** Host and name of the database, for people: not who connects, and how. */

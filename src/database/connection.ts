@@ -8,6 +8,7 @@ import type { Config } from "../config.ts";
 import { connectionParts } from "./connection-parts.ts";
 import { hostClients } from "./host-client.ts";
 import { defineModels, type Models } from "./models.ts";
+import { watchful } from "./session.ts";
 import { createWriters, type Writer } from "./writers.ts";
 
 export interface Database {
@@ -32,26 +33,31 @@ type ConnectionBounds = Pick<Config, "readConnectionsMax" | "lockTimeoutMs" | "s
 /** Opens nothing yet: connections are made when first needed. */
 export function connectDatabase(url: string, bounds: ConnectionBounds): Database {
   const clients = hostClients(url);
-  const shared = {
-    lock_timeout: bounds.lockTimeoutMs,
-    statement_timeout: bounds.statementTimeoutMs,
-    // Only for a server that no longer answers at all; the server's own timeout comes first.
-    query_timeout: bounds.statementTimeoutMs + 5_000,
-  };
+  const { lockTimeoutMs, statementTimeoutMs } = bounds;
+  const settings = (lockTimeout: number) => ({
+    needed: { lock_timeout: lockTimeout, statement_timeout: statementTimeoutMs },
+    // Each transaction is one statement. A line that dies between Execute and Sync leaves one that no other
+    // timeout ends: it was seen to keep its row locks for 92 s. PostgreSQL 17 and newer.
+    known: { ...watchful, transaction_timeout: statementTimeoutMs + 5_000 },
+  });
   const { user, password, database } = connectionParts(url);
+  const reading = clients.withOptions({
+    // Only for a server that no longer answers at all; the server's own timeout comes first.
+    query_timeout: statementTimeoutMs + 5_000,
+    settings: settings(lockTimeoutMs),
+  });
   const sequelize = new Sequelize(database ?? "", user ?? "", password as string, {
     dialect: "postgres",
-    dialectModule: { ...pg, Client: clients.withOptions(shared), types: exactTypes },
+    dialectModule: { ...pg, Client: reading, types: exactTypes },
     logging: false,
     pool: { max: bounds.readConnectionsMax, acquire: 10_000, idle: 30_000 },
   });
   const writersConfig = {
     types: exactTypes,
     Client: clients.withOptions({
-      ...shared,
       // A statement may be sent behind another, which may take all of its time first.
-      query_timeout: 2 * bounds.statementTimeoutMs + 5_000,
-      lock_timeout: Math.min(sharedLockWaitMs, bounds.lockTimeoutMs),
+      query_timeout: 2 * statementTimeoutMs + 5_000,
+      settings: settings(Math.min(sharedLockWaitMs, lockTimeoutMs)),
     }),
   };
   const writers = createWriters(writersConfig, bounds.statementTimeoutMs);

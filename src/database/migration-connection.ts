@@ -1,14 +1,15 @@
 /** The connections that look after a database and its schema, apart from those that serve. */
-import type pg from "pg";
 import { BalancectlError } from "../errors.ts";
 import { databaseNameOf } from "./connection-parts.ts";
-import { hostClients } from "./host-client.ts";
+import { type HostClient, hostClients } from "./host-client.ts";
+import { watchful } from "./session.ts";
 import { translateError } from "./translate-error.ts";
 
 /** @throws BalancectlError DATABASE_UNAVAILABLE; CONFIG_INVALID when the database cannot hold a ledger */
-export async function connect(url: string, database = databaseNameOf(url)): Promise<pg.Client> {
+export async function connect(url: string, database = databaseNameOf(url)): Promise<HostClient> {
   const client = hostClients(url).newClient({
     application_name: "balancectl migrate",
+    settings: { needed: {}, known: watchful },
     ...(database !== undefined && { database }),
   });
   try {
@@ -22,7 +23,7 @@ export async function connect(url: string, database = databaseNameOf(url)): Prom
 }
 
 /** In another encoding a reference that is valid would be an error of the database, or not be text at all. */
-async function requireUtf8(client: pg.Client): Promise<void> {
+async function requireUtf8(client: HostClient): Promise<void> {
   const { rows } = await client.query("SHOW server_encoding");
   const encoding = rows[0]?.server_encoding;
   if (encoding === "UTF8") return;

@@ -10,6 +10,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { BalancectlError } from "../errors.ts";
+import { isLent } from "./host-client.ts";
 
 /** "balctl" and "balcsv" in ASCII; each schema has keys of its own, for ledgers that share a database. */
 const migrationsLock = 0x62616c63746c;
@@ -30,13 +31,21 @@ const retakeMs = 1_000;
  * Waits for its turn to change the schema. Asked again and again, not queued for in the database: a
  * statement that waits there cannot be left.
  * @param waitMs how long, in milliseconds
- * @throws BalancectlError DATABASE_UNAVAILABLE that names the holder; the signal's reason
+ * @throws BalancectlError DATABASE_UNAVAILABLE that names the holder; CONFIG_INVALID where there is no session to
+ * lock with; the signal's reason
  */
 export async function lockMigrations(
   client: pg.Client,
   signal: AbortSignal | undefined,
   waitMs = lockWaitMsMax,
 ): Promise<void> {
+  if (isLent(client)) {
+    throw new BalancectlError(
+      "CONFIG_INVALID",
+      "DATABASE_URL leads through a pooler in transaction mode (PgBouncer), where a lock would stay behind in a " +
+        "session that is lent to others; nothing was changed. Run it past it, straight to PostgreSQL",
+    );
+  }
   const deadline = Date.now() + waitMs;
   for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 2, 200)) {
     signal?.throwIfAborted();
@@ -77,7 +86,8 @@ export interface ServerLock {
 }
 
 /**
- * Tells that a server runs, until it is released. A connection that is lost is made again.
+ * Tells that a server runs, until it is released. A connection that is lost is made again. Through a pooler in
+ * transaction mode it cannot be told.
  * @throws BalancectlError DATABASE_UNAVAILABLE when the schema is being reverted just now
  */
 export async function lockAsServer(connect: () => Promise<pg.Client>): Promise<ServerLock> {
@@ -86,6 +96,7 @@ export async function lockAsServer(connect: () => Promise<pg.Client>): Promise<S
   let client: pg.Client | undefined;
   const take = async () => {
     const taken = await connect();
+    if (isLent(taken)) return await taken.end();
     try {
       await taken.query("SET application_name = 'balancectl serve'; SET idle_session_timeout = 0");
       if (!(await isGranted(taken, "pg_try_advisory_lock_shared", serversLock))) {

@@ -4,9 +4,13 @@
  * of this process's time, by the profiler.
  */
 import pg from "pg";
+import { isLent } from "./host-client.ts";
 import { notKnownToLast } from "./translate-error.ts";
 
-/** Prepared once a connection, under its name: parsing it anew would cost more than a batch of one. */
+/**
+ * Prepared once a connection, under its name: parsing it anew would cost more than a batch of one. Without
+ * the name where the next transaction may meet another session.
+ */
 export interface Statement {
   readonly name: string;
   readonly text: string;
@@ -23,12 +27,16 @@ export function queryOneValue(
 ): Promise<string | null> {
   return new Promise((resolve, reject) => {
     client.query(
-      new OneValueQuery(statement, values, (error, value) => {
+      new OneValueQuery(nameable(client, statement), values, (error, value) => {
         if (error) reject(error);
         else resolve(value);
       }),
     );
   });
+}
+
+function nameable(client: pg.ClientBase, { name, text }: Statement): Statement {
+  return { name: isLent(client) ? "" : name, text };
 }
 
 type Callback = (error: Error | null, value: string | null) => void;
@@ -53,7 +61,9 @@ class OneValueQuery implements pg.Submittable {
     const { name, text, values } = this;
     const wire = connection as unknown as Wire;
     wire.stream.cork();
-    if ((wire.parsedStatements[name] ?? wire.submittedNamedStatements[name]) === undefined) {
+    if (name === "") {
+      wire.parse({ name, text });
+    } else if ((wire.parsedStatements[name] ?? wire.submittedNamedStatements[name]) === undefined) {
       wire.parse({ name, text });
       wire.submittedNamedStatements[name] = text;
     }

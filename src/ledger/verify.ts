@@ -6,6 +6,7 @@
 import pg from "pg";
 import { type Alteration, findAlterations } from "../database/alterations.ts";
 import { hostClients } from "../database/host-client.ts";
+import { watchful } from "../database/session.ts";
 import { translateError } from "../database/translate-error.ts";
 import {
   type Check,
@@ -50,13 +51,14 @@ const idMin = Number.MIN_SAFE_INTEGER;
 export async function verify(url: string, options: VerifyOptions = {}): Promise<Verification> {
   const client = hostClients(url).newClient({
     application_name: "balancectl verify",
+    settings: { needed: {}, known: watchful },
     types: lenientTypes,
   });
   try {
     await client.connect();
-    // A long read: no time limit, and no JIT, which costs more than it brings here.
-    await client.query("SET statement_timeout = 0; SET jit = off");
     await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    // A long read: no time limit, and no JIT, which costs more than it brings here.
+    await client.query("SET LOCAL statement_timeout = 0; SET LOCAL jit = off");
     return await verifySnapshot(client, options);
   } catch (error) {
     options.signal?.throwIfAborted();

@@ -2,7 +2,11 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { connectDatabase } from "../../src/database/connection.ts";
-import { connectionParts, databaseLabel } from "../../src/database/connection-parts.ts";
+import {
+  connectionParts,
+  databaseLabel,
+  settingsNeeded,
+} from "../../src/database/connection-parts.ts";
 import { ensureDatabase } from "../../src/database/ensure-database.ts";
 import { migrateUp } from "../../src/database/migrator.ts";
 import { requireOneServer } from "../../src/database/one-server.ts";
@@ -272,10 +276,13 @@ test("a database whose defaults change what statements mean", async () => {
 });
 
 test("options of the URL come first, and ours have the last word", () => {
-  const { options } = connectionParts(
-    "postgres://h/d?options=-c%20search_path%3Da%20-c%20DateStyle%3DSQL",
-  );
-  expect(options).toMatch(
-    /^-c search_path=a -c DateStyle=SQL -c default_transaction_isolation=.* -c DateStyle=ISO/,
-  );
+  const options = encodeURIComponent("-c search_path=a,\\ b --DateStyle=SQL -cmy.own=1");
+  const url = `postgres://h/d?options=${options}`;
+  expect(settingsNeeded(url)).toEqual({
+    ...{ search_path: "a, b", "my.own": "1", DateStyle: "ISO" },
+    ...{ IntervalStyle: "postgres", default_transaction_isolation: "read committed" },
+  });
+  expect(connectionParts(url).options).toBe(undefined);
+  // What is no setting goes with the start of the connection.
+  expect(connectionParts("postgres://h/d?options=-B%2010").options).toBe("-B 10");
 });

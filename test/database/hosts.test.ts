@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { connectDatabase } from "../../src/database/connection.ts";
 import { connect } from "../../src/database/migration-connection.ts";
 import { schemaStatus } from "../../src/database/migrator.ts";
+import { remarksOn } from "../../src/database/remarks.ts";
 import { createLedger } from "../../src/ledger/ledger.ts";
 import { adjustment } from "../../src/ledger/request.ts";
 import { verify } from "../../src/ledger/verify.ts";
@@ -79,6 +80,23 @@ describe("with a standby first", () => {
       `The database cannot be reached; nothing was changed - no host takes changes (127.0.0.1:${at}: is a standby)`,
     );
   });
+});
+
+test("a server whose standby is not waited for is remarked on", async () => {
+  const words = await remarksOn(pair.url);
+  expect(words).toEqual([
+    expect.stringMatching(
+      /^The database has a standby, but does not wait for one \(synchronous_standby/,
+    ),
+  ]);
+  await psql(pair.primary.url, "ALTER SYSTEM SET synchronous_standby_names = 'second'");
+  await psql(pair.primary.url, "SELECT pg_reload_conf()");
+  while ((await remarksOn(pair.url)).length > 0);
+  await psql(pair.primary.url, "ALTER SYSTEM SET synchronous_commit = 'local'");
+  await psql(pair.primary.url, "SELECT pg_reload_conf()");
+  while (!(await remarksOn(pair.url))[0]?.includes("synchronous_commit is local"));
+  await psql(pair.primary.url, "ALTER SYSTEM RESET ALL");
+  await psql(pair.primary.url, "SELECT pg_reload_conf()");
 });
 
 test("where none will do, each is named with its reason", async () => {

@@ -1,6 +1,7 @@
 import type { Config } from "../../config.ts";
 import { refuseAlterations } from "../../database/alterations.ts";
 import { announceServer } from "../../database/migrator.ts";
+import { remarksOn } from "../../database/remarks.ts";
 import { isLoopback } from "../../http/middleware/guard-requests.ts";
 import { createLogger, flushLog } from "../../log.ts";
 import { packageVersion } from "../../package-root.ts";
@@ -31,6 +32,7 @@ export async function serve(context: Context, flags: ServeFlags): Promise<void> 
                 orders: { config, databaseUrl: opened.url, schema: latest },
               })
             : await startService(config, opened.url, latest, log);
+        for (const remark of await remarksOn(opened.url)) log.warn(remark);
         progress.end();
         output.result(
           { url: service.url, database: opened.label, schema: latest, pid: process.pid },

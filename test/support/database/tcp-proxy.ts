@@ -22,6 +22,8 @@ export interface TcpProxy {
    * answered until the other side closes. Resolves when it has been kept.
    */
   keepNextQuestion(): Promise<{ deliver(): Promise<string> }>;
+  /** Passes on the next statement but for the Sync at its end; then that line is dead, both ways. */
+  loseNextSync(): void;
   /** Ends each new session, as an administrator does, in the same packet that says it is ready. */
   endAtStart(): void;
   mend(): Promise<void>;
@@ -35,6 +37,8 @@ const terminated = Buffer.from(
   "latin1",
 );
 
+const sync = Buffer.from("S\0\0\0\x04", "latin1");
+
 /** Closed after the file. */
 export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   const target = new URL(databaseUrl);
@@ -45,6 +49,7 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   let endsAtStart = false;
   let lost: (() => void) | undefined;
   let kept: ((question: { deliver(): Promise<string> }) => void) | undefined;
+  let losesSync = false;
 
   const server = createServer((client) => {
     const upstream = connect(Number(target.port || 5432), target.hostname);
@@ -60,7 +65,15 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
         if (!orphans.has(other)) other.destroy();
       });
     }
+    let isDead = false;
     client.on("data", (bytes) => {
+      if (isDead) return;
+      if (losesSync && bytes.subarray(-sync.length).equals(sync)) {
+        losesSync = false;
+        isDead = true;
+        upstream.write(bytes.subarray(0, -sync.length));
+        return;
+      }
       if (!kept) {
         upstream.write(bytes);
         return;
@@ -80,6 +93,7 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
       kept = undefined;
     });
     upstream.on("data", (bytes) => {
+      if (isDead) return;
       if (lost) {
         client.destroy();
         lost();
@@ -115,6 +129,9 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   return {
     url: url.href,
     cut,
+    loseNextSync: () => {
+      losesSync = true;
+    },
     endAtStart: () => {
       endsAtStart = true;
     },
