@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  appendFile,
   chmod,
   chown,
   cp,
@@ -72,8 +73,10 @@ export async function startReplicated({ synchronous = false } = {}): Promise<Rep
   };
   await writeFile(join(copy.data, "standby.signal"), "");
   const upstream = `host=127.0.0.1 port=${first} user=${username} password=${password} application_name=second`;
-  const primary = member(place, first, at(first), {});
-  const standby = member(copy, second, at(second), { primary_conninfo: upstream });
+  // In a file, where ALTER SYSTEM can change it.
+  await appendFile(join(copy.data, "postgresql.auto.conf"), `primary_conninfo = '${upstream}'\n`);
+  const primary = member(place, first, at(first));
+  const standby = member(copy, second, at(second));
   await primary.start();
   await standby.start();
   const streaming = "SELECT FROM pg_stat_replication WHERE state = 'streaming'";
@@ -92,10 +95,10 @@ export async function startReplicated({ synchronous = false } = {}): Promise<Rep
   };
 }
 
-function member(place: Place, port: number, url: string, settings: Record<string, string>): Member {
+function member(place: Place, port: number, url: string): Member {
   const all = {
     ...{ port: String(port), listen_addresses: "127.0.0.1", unix_socket_directories: "" },
-    ...{ wal_keep_size: "256MB", max_connections: "200", wal_level: "replica", ...settings },
+    ...{ wal_keep_size: "256MB", max_connections: "200", wal_level: "replica" },
   };
   let exited: Promise<unknown> = Promise.resolve();
   let pid: number | undefined;
