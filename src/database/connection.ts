@@ -9,7 +9,7 @@ import { connectionParts } from "./connection-parts.ts";
 import { hostClients } from "./host-client.ts";
 import { defineModels, type Models } from "./models.ts";
 import { watchful } from "./session.ts";
-import { createWriters, type Writer } from "./writers.ts";
+import { createWriters, silenceMs, type Writer } from "./writers.ts";
 
 export interface Database {
   readonly sequelize: Sequelize;
@@ -38,12 +38,12 @@ export function connectDatabase(url: string, bounds: ConnectionBounds): Database
     needed: { lock_timeout: lockTimeout, statement_timeout: statementTimeoutMs },
     // Each transaction is one statement. A line that dies between Execute and Sync leaves one that no other
     // timeout ends: it was seen to keep its row locks for 92 s. PostgreSQL 17 and newer.
-    known: { ...watchful, transaction_timeout: statementTimeoutMs + 5_000 },
+    known: { ...watchful, transaction_timeout: statementTimeoutMs + silenceMs },
   });
   const { user, password, database } = connectionParts(url);
   const reading = clients.withOptions({
     // Only for a server that no longer answers at all; the server's own timeout comes first.
-    query_timeout: statementTimeoutMs + 5_000,
+    query_timeout: statementTimeoutMs + silenceMs,
     settings: settings(lockTimeoutMs),
   });
   const sequelize = new Sequelize(database ?? "", user ?? "", password as string, {
@@ -55,12 +55,11 @@ export function connectDatabase(url: string, bounds: ConnectionBounds): Database
   const writersConfig = {
     types: exactTypes,
     Client: clients.withOptions({
-      // A statement may be sent behind another, which may take all of its time first.
-      query_timeout: 2 * statementTimeoutMs + 5_000,
+      query_timeout: statementTimeoutMs + silenceMs,
       settings: settings(Math.min(sharedLockWaitMs, lockTimeoutMs)),
     }),
   };
-  const writers = createWriters(writersConfig, bounds.statementTimeoutMs);
+  const writers = createWriters(writersConfig, statementTimeoutMs);
   return {
     sequelize,
     models: defineModels(sequelize),

@@ -5,6 +5,7 @@
  */
 import pg from "pg";
 import { isLent } from "./host-client.ts";
+import { QuietClient } from "./quiet-client.ts";
 import { notKnownToLast } from "./translate-error.ts";
 
 /**
@@ -17,6 +18,7 @@ export interface Statement {
 }
 
 /**
+ * @param timeoutMs in place of the client's query_timeout
  * @returns the first column of the last row, null without one, when the server is ready again: after the commit
  * @throws what the driver throws; OUTCOME_UNKNOWN when the server has not waited for its standby
  */
@@ -24,14 +26,17 @@ export function queryOneValue(
   client: pg.ClientBase,
   statement: Statement,
   values: readonly (string | null)[],
+  timeoutMs?: number,
 ): Promise<string | null> {
   return new Promise((resolve, reject) => {
-    client.query(
-      new OneValueQuery(nameable(client, statement), values, (error, value) => {
-        if (error) reject(error);
-        else resolve(value);
-      }),
-    );
+    const query = new OneValueQuery(nameable(client, statement), values, (error, value) => {
+      const isDoubtful = client instanceof QuietClient && client.takeGaveUpStandby();
+      if (error) reject(error);
+      else if (isDoubtful) reject(notKnownToLast());
+      else resolve(value);
+    });
+    query.query_timeout = timeoutMs;
+    client.query(query);
   });
 }
 
@@ -48,7 +53,8 @@ class OneValueQuery implements pg.Submittable {
   callback: Callback;
   private readonly values: readonly (string | null)[];
   private value: string | null = null;
-  isDoubtful = false;
+  /** Read by pg. */
+  query_timeout: number | undefined;
 
   constructor({ name, text }: Statement, values: readonly (string | null)[], callback: Callback) {
     this.name = name;
@@ -82,8 +88,7 @@ class OneValueQuery implements pg.Submittable {
   }
 
   handleReadyForQuery(): void {
-    if (this.isDoubtful) this.callback(notKnownToLast(), null);
-    else this.callback(null, this.value);
+    this.callback(null, this.value);
   }
 
   handleError(error: Error): void {
@@ -91,28 +96,9 @@ class OneValueQuery implements pg.Submittable {
   }
 }
 
-/**
- * For each notice of a client. When the wait for a synchronous standby is cancelled, PostgreSQL commits all the
- * same and warns, in words that are translated, by a routine that is not: a failover would lose the change.
- */
-export function hearNotice(
-  client: pg.ClientBase,
-  { routine }: { routine?: string | undefined },
-): void {
-  if (routine !== "SyncRepWaitForLSN") return;
-  // Answers come in the order of the questions: what is warned of is what is being answered.
-  const query = (client as unknown as Answering)._getActiveQuery();
-  if (query instanceof OneValueQuery) query.isDoubtful = true;
-}
-
 // In pipeline mode pg takes no query classes but its own, because a cursor would keep the connection
 // between two answers. This one is answered by one Sync, as pg's own is.
 Object.setPrototypeOf(OneValueQuery.prototype, pg.Query.prototype);
-
-/** What the types of pg's Client leave out. */
-interface Answering {
-  _getActiveQuery(): unknown;
-}
 
 /** What the types of pg's Connection leave out. */
 interface Wire {

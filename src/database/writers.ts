@@ -43,9 +43,9 @@ export interface Writers {
 
 /**
  * @param config with the `Client` to connect with, which bounds by itself how long that takes
- * @param resolveWithinMs how long the answer of a write that was lost is looked for
+ * @param statementTimeoutMs also how long the answer of a write that was lost is looked for
  */
-export function createWriters(config: pg.PoolConfig, resolveWithinMs: number): Writers {
+export function createWriters(config: pg.PoolConfig, statementTimeoutMs: number): Writers {
   // As many as there are lanes: each has one.
   const pool = new pg.Pool({
     ...config,
@@ -58,7 +58,7 @@ export function createWriters(config: pg.PoolConfig, resolveWithinMs: number): W
   const writers = new Map<number, ReturnType<typeof createWriter>>();
   return {
     writer: (lane) => {
-      const writer = writers.get(lane) ?? createWriter(pool, resolveWithinMs);
+      const writer = writers.get(lane) ?? createWriter(pool, statementTimeoutMs);
       writers.set(lane, writer);
       return writer;
     },
@@ -77,10 +77,13 @@ interface Connection {
   isRetired: boolean;
 }
 
+/** How long after its statement timeout a server that does not answer is taken for gone. */
+export const silenceMs = 5_000;
+
 /** Between two looks for a lost answer: a batch that is committing takes about as long. */
 const lookAgainMs = 20;
 
-function createWriter(pool: pg.Pool, resolveWithinMs: number): Writer & { release(): void } {
+function createWriter(pool: pg.Pool, statementTimeoutMs: number): Writer & { release(): void } {
   let atHand: Connection | undefined;
   let connecting: Promise<Connection> | undefined;
 
@@ -117,15 +120,20 @@ function createWriter(pool: pg.Pool, resolveWithinMs: number): Writer & { releas
 
   async function run<T>(
     connection: Connection,
-    ask: (client: pg.PoolClient) => Promise<T>,
+    ask: (client: pg.PoolClient, timeoutMs?: number) => Promise<T>,
   ): Promise<T> {
+    // What is sent behind another may have to wait until that has taken all of its time.
+    const timeoutMs = connection.pending > 0 ? 2 * statementTimeoutMs + silenceMs : undefined;
     connection.pending += 1;
     try {
-      return await ask(connection.client);
+      return await ask(connection.client, timeoutMs);
     } catch (error) {
       // The server goes on with this session, and with what is behind this statement.
       if (!lockWaitRanOut(error)) retire(connection);
-      throw translateError(error, true);
+      const translated = translateError(error, true);
+      // From a line that has fallen silent nothing more comes: what is behind need not wait for it as well.
+      if (translated.applied === "unknown") void cut(connection.client);
+      throw translated;
     } finally {
       connection.pending -= 1;
       if (connection.isRetired && connection.pending === 0) connection.client.release(true);
@@ -142,7 +150,7 @@ function createWriter(pool: pg.Pool, resolveWithinMs: number): Writer & { releas
    */
   async function resolve(receipt: Receipt, unknown: BalancectlError): Promise<string | null> {
     const isOver = new AbortController();
-    const over = sleep(resolveWithinMs, undefined, { signal: isOver.signal });
+    const over = sleep(statementTimeoutMs, undefined, { signal: isOver.signal });
     let isLate = false;
     const late = over.then(
       () => {
@@ -169,8 +177,8 @@ function createWriter(pool: pg.Pool, resolveWithinMs: number): Writer & { releas
 
   return {
     query: async (statement, values) =>
-      await run(atHand ?? (await connected()), (client) =>
-        queryOneValue(client, statement, values),
+      await run(atHand ?? (await connected()), (client, timeoutMs) =>
+        queryOneValue(client, statement, values, timeoutMs),
       ),
     write: async (statement, values) => {
       for (let isSecond = false; ; isSecond = true) {
@@ -178,7 +186,9 @@ function createWriter(pool: pg.Pool, resolveWithinMs: number): Writer & { releas
         const receipt = connection.receipts.next();
         const all = [...values, String(receipt.id), String(receipt.number)];
         try {
-          return await run(connection, (client) => queryOneValue(client, statement, all));
+          return await run(connection, (client, timeoutMs) =>
+            queryOneValue(client, statement, all, timeoutMs),
+          );
         } catch (error) {
           if (!(error instanceof BalancectlError)) throw error;
           if (error.applied === "unknown") {
@@ -201,3 +211,8 @@ function createWriter(pool: pg.Pool, resolveWithinMs: number): Writer & { releas
 }
 
 const lostTwice = "The database connection was lost twice; nothing was changed, try again later";
+
+/** pg cuts the line of a client that is at work; of one that is not, it waits for the other side. */
+async function cut(client: pg.ClientBase): Promise<void> {
+  await (client as pg.Client).end().catch(() => {});
+}

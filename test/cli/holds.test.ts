@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { openFunction, uuid } from "../support/database/apply-operations.ts";
 import { createTestDatabase, psql } from "../support/database/database.ts";
 import { openTables } from "../support/database/tables.ts";
+import { tamper } from "../support/oracle/healthy-ledger.ts";
 import { commandLine, connecting, failure, usageHint } from "../support/server/command-line.ts";
 
 const databaseUrl = await createTestDatabase();
@@ -108,9 +109,8 @@ test("holds lists the open ones first, and gives back what is due", async () => 
     await hold(user, 1000),
   ];
   await cli.run("capture", user, third, "--amount", "400");
-  const due =
-    "UPDATE holds SET created_at = '2026-01-01Z', expires_at = '2026-01-02Z' WHERE id = $1";
-  await psql(databaseUrl, due, [first]);
+  const due = "UPDATE holds SET created_at = '2026-01-01Z', expires_at = '2026-01-02Z' WHERE id = ";
+  await tamper(databaseUrl, `${due}'${first}'`);
   await psql(databaseUrl, "UPDATE users SET next_expiry_at = '2026-01-02Z' WHERE id = $1", [user]);
 
   const { data } = await cli.json<{ data: { holds: object[]; more: boolean } }>("holds", user);

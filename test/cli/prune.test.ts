@@ -8,7 +8,7 @@ const removing = `${connecting}Removing old idempotency keys\n`;
 
 /** Keys of these ages in days, a minute more, as many of each. */
 async function withKeys(ages: readonly number[], count: number): Promise<void> {
-  await psql(databaseUrl, "TRUNCATE idempotency_keys");
+  await psql(databaseUrl, "DELETE FROM idempotency_keys");
   await psql(
     databaseUrl,
     `INSERT INTO idempotency_keys (user_id, key, fingerprint, kind, amount, balance, version, created_at)

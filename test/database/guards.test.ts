@@ -225,6 +225,77 @@ describe("the journal", () => {
   });
 });
 
+describe("holds", () => {
+  const onlyEnd = "23001 holds_only_end";
+  const heldHasEntries = "23514 users_held_has_entries";
+  const open = "'00000000-0000-4000-8000-000000000001'";
+  const ended = "'00000000-0000-4000-8000-000000000002'";
+  /** User 4: 1,000 and two holds of 10, of which one was voided. */
+  beforeAll(async () => {
+    await client.query("SELECT apply_operations('{4}', '{1}', '{1000}', '{opening}')");
+    for (const id of [open, ended]) {
+      await client.query(
+        `SELECT apply_operations('{4}', '{1}', '{10}', '{hold}', NULL, ARRAY[${id}]::uuid[])`,
+      );
+    }
+    await client.query(
+      `SELECT apply_operations('{4}', '{1}', '{NULL}', '{void}', NULL, ARRAY[${ended}]::uuid[])`,
+    );
+    before = await snapshot(url);
+  });
+
+  test.each([
+    ["UPDATE users SET held = 5000 WHERE id = 1", heldHasEntries],
+    ["UPDATE users SET held = 0 WHERE id = 4", heldHasEntries],
+    ["UPDATE users SET held = held + 1", heldHasEntries],
+    ["INSERT INTO users (id, held) VALUES (9, 1)", heldHasEntries],
+    [`UPDATE holds SET amount = 5000 WHERE id = ${open}`, onlyEnd],
+    [`UPDATE holds SET user_id = 1 WHERE id = ${open}`, onlyEnd],
+    [`UPDATE holds SET id = gen_random_uuid() WHERE id = ${open}`, onlyEnd],
+    [`UPDATE holds SET expires_at = now() WHERE id = ${open}`, onlyEnd],
+    [`UPDATE holds SET created_at = now() WHERE id = ${open}`, onlyEnd],
+    [
+      `UPDATE holds SET state = 'voided', closed_at = now(), amount = 9 WHERE id = ${open}`,
+      onlyEnd,
+    ],
+    [`UPDATE holds SET state = 'open', closed_at = NULL WHERE id = ${ended}`, onlyEnd],
+    [`UPDATE holds SET state = 'expired' WHERE id = ${ended}`, onlyEnd],
+    [`DELETE FROM holds WHERE id = ${ended}`, onlyEnd],
+    ["DELETE FROM holds WHERE false", onlyEnd],
+    ["TRUNCATE holds", onlyEnd],
+    [
+      "INSERT INTO holds (user_id, id, amount, created_at) VALUES (4, gen_random_uuid(), 10, now())",
+      "23514 holds_have_entry",
+    ],
+    // Each is right, and they are not of one amount.
+    [
+      `INSERT INTO entries (user_id, version, amount, balance, created_at, kind)
+       VALUES (4, 5, -1, 989, now(), 'hold');
+       UPDATE users SET balance = 989, version = 5, held = 12 WHERE id = 4`,
+      heldHasEntries,
+    ],
+  ])("%s", async (sql, expected) => {
+    expect(await refusal(sql)).toBe(expected);
+  });
+
+  test("what is held is no way to mint: 4,990 by a hold that grew", async () => {
+    await client.query("BEGIN");
+    await expect(
+      client.query(`UPDATE holds SET amount = 5000 WHERE id = ${open}`),
+    ).rejects.toMatchObject({ hint: expect.stringContaining("capture or void") });
+  });
+});
+
+describe("idempotency keys", () => {
+  test.each([
+    ["UPDATE idempotency_keys SET balance = 0"],
+    ["UPDATE idempotency_keys SET fingerprint = 'x' WHERE key = 'k'"],
+    ["TRUNCATE idempotency_keys"],
+  ])("%s", async (sql) => {
+    expect(await refusal(sql)).toBe("23001 idempotency_keys_keep_outcome");
+  });
+});
+
 describe("users", () => {
   test.each([
     ["DELETE FROM users"],

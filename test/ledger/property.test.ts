@@ -11,6 +11,7 @@ import { createTestDatabase } from "../support/database/database.ts";
 import { openTables } from "../support/database/tables.ts";
 import { exchange } from "../support/http/client.ts";
 import { badRequests } from "../support/oracle/bad-requests.ts";
+import { tampering } from "../support/oracle/healthy-ledger.ts";
 import { createModel, type Model } from "../support/oracle/ledger-model.ts";
 import { expectedRead, readPath } from "../support/oracle/read-model.ts";
 import { meantRead, meantWrite, repeated, type Step, step } from "../support/oracle/steps.ts";
@@ -145,12 +146,6 @@ function expectSumsToHold({ users, entries }: Model): void {
 }
 
 async function emptyTables(): Promise<void> {
-  await tables.client.query(`
-    BEGIN;
-    ALTER TABLE users DISABLE TRIGGER USER;
-    ALTER TABLE entries DISABLE TRIGGER USER;
-    TRUNCATE users, entries, holds, idempotency_keys RESTART IDENTITY;
-    ALTER TABLE users ENABLE TRIGGER USER;
-    ALTER TABLE entries ENABLE TRIGGER USER;
-    COMMIT`);
+  const emptied = "TRUNCATE users, entries, holds, idempotency_keys RESTART IDENTITY";
+  await tables.client.query(tampering(emptied));
 }

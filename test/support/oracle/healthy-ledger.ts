@@ -103,7 +103,7 @@ export async function createSandbox(healthyUrl: string): Promise<Sandbox> {
      CREATE TABLE saved.constraints AS
        SELECT conname, format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname,
                               pg_get_constraintdef(oid)) AS definition
-         FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'`,
+         FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype NOT IN ('n', 't')`,
   );
   const refill = [
     `TRUNCATE ${tables.join(", ")}`,
@@ -134,13 +134,9 @@ export async function tamper(url: string, sql: string): Promise<void> {
   await psql(url, tampering(sql));
 }
 
-function tampering(sql: string): string {
-  return `
-    BEGIN;
-    ALTER TABLE users DISABLE TRIGGER USER;
-    ALTER TABLE entries DISABLE TRIGGER USER;
-    ${sql};
-    ALTER TABLE users ENABLE TRIGGER USER;
-    ALTER TABLE entries ENABLE TRIGGER USER;
-    COMMIT`;
+/** The same, for a connection that is there. */
+export function tampering(sql: string): string {
+  const guards = (way: string) =>
+    tables.map((table) => `ALTER TABLE ${table} ${way} TRIGGER USER;`).join(" ");
+  return `BEGIN; ${guards("DISABLE")} ${sql}; ${guards("ENABLE")} COMMIT`;
 }

@@ -1,0 +1,10 @@
+DROP TRIGGER holds_only_end ON holds;
+DROP TRIGGER holds_stay ON holds;
+DROP TRIGGER holds_have_entry ON holds;
+DROP TRIGGER users_held_has_entries_on_insert ON users;
+DROP TRIGGER users_held_has_entries_on_update ON users;
+DROP TRIGGER idempotency_keys_keep_outcome ON idempotency_keys;
+DROP FUNCTION refuse_hold_change;
+DROP FUNCTION refuse_hold_without_entry;
+DROP FUNCTION refuse_held_without_entries;
+DROP FUNCTION refuse_key_change;
