@@ -1,6 +1,7 @@
 /**
  * The one error class and its code table. Codes are the contract: HTTP maps each to a status, the
- * CLI to an exit code, and nothing in the program ever looks at a message to tell errors apart.
+ * CLI to an exit code, and nothing in the program looks at a message to tell errors apart (but for two of
+ * the driver's, which have no code: database/not-there-yet.ts).
  */
 
 /** Every code that an answer can carry, with the text used where nothing more exact is known. */

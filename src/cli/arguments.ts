@@ -28,6 +28,8 @@ export function signedAmount(text: string): number {
 
 export const port = wholeNumber(0, portMax);
 export const workerCount = wholeNumber(1, 64);
+/** Seconds to wait for a database: 0 is not at all. */
+export const waitSeconds = wholeNumber(0, 86_400);
 export const days = wholeNumber(1, idempotencyDaysMax);
 export const requestCount = wholeNumber(1, stressMax.requests);
 /** Requests a second. */

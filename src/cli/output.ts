@@ -31,6 +31,8 @@ export interface ListWriter {
 
 export interface Progress {
   update(text: string): void;
+  /** One more thing that is done, and takes its time: a line of its own where nothing can be redrawn. */
+  step(text: string): void;
   /** Ends it; the text, if any, stays on the screen. */
   end(text?: string): void;
 }
@@ -172,13 +174,16 @@ function drained(stdout: NodeJS.WriteStream, stopping: AbortSignal): Promise<voi
   });
 }
 
-const silent: Progress = { update: () => {}, end: () => {} };
+const silent: Progress = { update: () => {}, step: () => {}, end: () => {} };
 
 /** Where nothing can be redrawn, each new text is a line; updates of the same step stay silent. */
 function startLines(stderr: NodeJS.WriteStream, text: string): Progress {
   stderr.write(`${text}\n`);
   return {
     update: () => {},
+    step: (next) => {
+      stderr.write(`${next}\n`);
+    },
     end: (last) => {
       if (last !== undefined) stderr.write(`${last}\n`);
     },
@@ -204,11 +209,13 @@ function startSpinner(stderr: NodeJS.WriteStream, text: string): Progress {
     },
     () => {},
   );
+  const update = (next: string) => {
+    current = next;
+    if (spinner) spinner.text = next;
+  };
   return {
-    update: (next) => {
-      current = next;
-      if (spinner) spinner.text = next;
-    },
+    update,
+    step: update,
     end: (last) => {
       ended = true;
       stderr.off("resize", stopWithoutWidth);

@@ -17,7 +17,7 @@ export async function startOwnServer(
   { nodePath, script, env }: Invocation,
   signal: AbortSignal,
 ): Promise<OwnServer> {
-  const args = ["serve", "--json", "--host", "127.0.0.1", "--port", "0"];
+  const args = ["serve", "--json", "--host", "127.0.0.1", "--port", "0", "--wait", "0"];
   const child = spawn(nodePath, [script, ...args], {
     env: { LOG_LEVEL: "warn", ...env },
     // A group of its own: Ctrl-C at the terminal is for us, who stop it when the report is made.

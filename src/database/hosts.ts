@@ -8,6 +8,9 @@ import type { Place, Target } from "../database-url.ts";
 import { type ConnectionParts, placeLabel } from "./connection-parts.ts";
 import { QuietClient } from "./quiet-client.ts";
 
+/** The code of the error when none of several hosts will do now. */
+export const noHost = "NO_HOST";
+
 /** @throws an Error that says of each host why it will not do; a DatabaseError where one answered so */
 export type FindHost = () => Promise<Place>;
 
@@ -99,5 +102,7 @@ function noneOf(failures: ReadonlyMap<Place, Error>): Error {
   const answered = [...failures.values()].find(
     (error) => error instanceof pg.DatabaseError && definite.test(error.code ?? ""),
   );
-  return answered === undefined ? new Error(text) : Object.assign(answered, { message: text });
+  return answered === undefined
+    ? Object.assign(new Error(text), { code: noHost })
+    : Object.assign(answered, { message: text });
 }

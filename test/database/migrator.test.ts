@@ -329,7 +329,12 @@ test("a password is never shown", async () => {
   const url = new URL(await createTestDatabase());
   url.password = "very-secret";
   url.port = "1";
-  for (const args of [["migrate"], ["migrate", "--json"], ["serve"], ["adjust", "1", "2"]]) {
+  for (const args of [
+    ["migrate"],
+    ["migrate", "--json"],
+    ["serve", "--wait", "1"],
+    ["adjust", "1", "2"],
+  ]) {
     const { code, stdout, stderr } = await balancectl(args, { DATABASE_URL: url.href });
     expect([code, `${stdout}${stderr}`.includes("very-secret")]).toEqual([1, false]);
   }

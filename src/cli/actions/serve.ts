@@ -3,14 +3,15 @@ import { refuseAlterations } from "../../database/alterations.ts";
 import { announceServer } from "../../database/migrator.ts";
 import { remarksOn } from "../../database/remarks.ts";
 import { isLoopback } from "../../http/middleware/guard-requests.ts";
-import { createLogger, flushLog } from "../../log.ts";
+import { createLogger, flushLog, type Logger } from "../../log.ts";
 import { packageVersion } from "../../package-root.ts";
 import { openDatabase, prepareSchema } from "../../service/open-database.ts";
 import { type Service, startService } from "../../service/start.ts";
+import { type Wait, whenDatabaseIsThere } from "../../service/when-database-is-there.ts";
 import { startWorkers } from "../../service/workers.ts";
 import type { ServeFlags } from "../commands/serve.ts";
 import type { Context } from "../context.ts";
-import type { Output } from "../output.ts";
+import type { Output, Progress } from "../output.ts";
 
 /** Serves until the process is asked to stop, then answers what is in flight. */
 export async function serve(context: Context, flags: ServeFlags): Promise<void> {
@@ -21,7 +22,14 @@ export async function serve(context: Context, flags: ServeFlags): Promise<void> 
   try {
     const opened = await openDatabase(config, stopping, progress.update);
     try {
-      const { latest, status } = await prepareSchema(opened, flags.migrate, stopping);
+      const prepare = () => prepareSchema(opened, flags.migrate, stopping);
+      const wait: Wait = {
+        // The embedded one has been waited for.
+        waitMs: opened.embedded ? 0 : flags.wait * 1_000,
+        signal: stopping,
+        onWait: sayWhy(opened.label, output, progress, log),
+      };
+      const { latest, status } = await whenDatabaseIsThere(opened.url, wait, prepare);
       refuseAlterations(status.altered, status.schema);
       const lock = await announceServer(opened.url);
       try {
@@ -51,6 +59,23 @@ export async function serve(context: Context, flags: ServeFlags): Promise<void> 
     progress.end();
     await flushLog();
   }
+}
+
+/** Each reason once, and where a line can be redrawn the time that is left. With --json the log has it. */
+function sayWhy(
+  database: string,
+  { json }: Output,
+  progress: Progress,
+  log: Logger,
+): Wait["onWait"] {
+  let said = "";
+  return (why, leftMs) => {
+    const text = `Waiting up to ${Math.ceil(leftMs / 1_000)} s for ${database}: ${why}`;
+    if (why === said) progress.update(text);
+    else if (json) log.info({ why }, "waiting for the database");
+    else progress.step(text);
+    said = why;
+  };
 }
 
 function banner(url: string, database: string, { host }: Config, { paint }: Output): string {

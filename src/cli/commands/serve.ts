@@ -5,6 +5,8 @@ export interface ServeFlags {
   readonly host?: string;
   readonly port?: number;
   readonly workers: number;
+  /** Seconds. */
+  readonly wait: number;
   /** False for --no-migrate. */
   readonly migrate: boolean;
 }
@@ -18,6 +20,12 @@ export const defineServe: DefineCommand = (program, add, context) => {
     .option("--port <port>", "port to listen on; 0 picks a free one (PORT, 3000)", is.port)
     .option("--host <host>", "address to listen on (HOST, 127.0.0.1)")
     .option("--workers <count>", "processes that share the port", is.workerCount, 1)
+    .option(
+      "--wait <seconds>",
+      "how long to wait for a database that is not there yet; 0: not at all",
+      is.waitSeconds,
+      60,
+    )
     .option("--no-migrate", "do not bring the schema up to date; refuse to serve an older one")
     .action(async (flags) => (await import("../actions/serve.ts")).serve(context, flags));
 };
