@@ -5,6 +5,7 @@ import type { Ledger } from "../../src/ledger/ledger.ts";
 import type { Operation, Outcome } from "../../src/ledger/operation.ts";
 import { adjustment } from "../../src/ledger/request.ts";
 import { createTestDatabase, openTestLedger, psql } from "../support/database/database.ts";
+import { patient } from "../support/database/locked-user.ts";
 import { hitAtOnce, tally } from "../support/http/load.ts";
 import { account, journalFindings, snapshot } from "../support/oracle/journal.ts";
 import { startServer } from "../support/server/program.ts";
@@ -136,10 +137,8 @@ describe("one user, 10000, hit by withdrawals at once", () => {
 describe("two server processes on one database", () => {
   test("10,000 withdrawals of 2, half to each: exactly 5,000 are made", async () => {
     const url = await createTestDatabase();
-    const servers = await Promise.all([
-      startServer({ DATABASE_URL: url }),
-      startServer({ DATABASE_URL: url }),
-    ]);
+    const env = { DATABASE_URL: url, ...patient };
+    const servers = await Promise.all([startServer(env), startServer(env)]);
     const answers = await hitAtOnce(
       servers.map((server) => server.url),
       times(10_000, () => ({ userId: 1, amount: -2 })),
@@ -156,7 +155,7 @@ describe("two server processes on one database", () => {
 
   test("one transaction a request gives the same", async () => {
     const url = await createTestDatabase();
-    const env = { DATABASE_URL: url, BALANCECTL_BATCH_SIZE_MAX: "1" };
+    const env = { DATABASE_URL: url, ...patient, BALANCECTL_BATCH_SIZE_MAX: "1" };
     const servers = await Promise.all([startServer(env), startServer(env)]);
     const answers = await hitAtOnce(
       servers.map((server) => server.url),

@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { verify } from "../../src/ledger/verify.ts";
 import { createTestDatabase, psql } from "../support/database/database.ts";
+import { patient } from "../support/database/locked-user.ts";
 import { runHotPair } from "../support/http/hot-pair.ts";
 import { type ApiCall, type ApiReply, count, openApiLoad } from "../support/http/load.ts";
 import { journalFindings } from "../support/oracle/journal.ts";
@@ -18,7 +19,8 @@ interface Pair {
 /** Two server processes on one database of their own. */
 async function startPair(): Promise<Pair> {
   const databaseUrl = await createTestDatabase();
-  const env = { DATABASE_URL: databaseUrl };
+  // On a machine that stalls, one waits for the other's locks for longer than usual.
+  const env = { DATABASE_URL: databaseUrl, ...patient };
   // One after the other: the first makes the connections that the second finds.
   const servers = [await startServer(env), await startServer(env)];
   return { databaseUrl, servers, urls: servers.map(({ url }) => url) };

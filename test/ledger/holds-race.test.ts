@@ -3,13 +3,14 @@ import { expect, test } from "vitest";
 import { verify } from "../../src/ledger/verify.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { createTestDatabase, psql } from "../support/database/database.ts";
+import { patient } from "../support/database/locked-user.ts";
 import { count, openApiLoad } from "../support/http/load.ts";
 import { account, journalFindings } from "../support/oracle/journal.ts";
 import { moneyOf } from "../support/oracle/money.ts";
 import { startServer } from "../support/server/program.ts";
 
 const databaseUrl = await createTestDatabase();
-const env = { DATABASE_URL: databaseUrl };
+const env = { DATABASE_URL: databaseUrl, ...patient };
 const servers = [await startServer(env), await startServer(env)];
 const load = openApiLoad(
   servers.map(({ url }) => url),
