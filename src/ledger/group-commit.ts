@@ -8,8 +8,8 @@
  *   turn of the event loop. There is no timer, no delay, no worker, and nothing outlives its request.
  * - An operation is answered after the commit that made it, by its own outcome.
  * - Order: a user's operations keep the order of their arrival: while one is pending, the next board
- *   the same lane. Two operations with the same idempotency key do not share a batch: the later one
- *   takes the next, where the database finds the answer of the first.
+ *   the same lane. Two requests with the same idempotency key do not share a batch: the later one
+ *   takes the next. The same request twice waits for the first one's outcome (twins.ts).
  * - Two batches fly at once, one behind the other: PostgreSQL runs them one by one and goes from the
  *   first to the second without waiting until this process has read an answer and sent the next
  *   statement. The second leaves when as many wait as are in the first: two that are small cost
@@ -43,7 +43,8 @@ import { type LockWait, lockWaitOf } from "./lock-wait.ts";
 import { createLockedAccounts } from "./locked-accounts.ts";
 import { type LedgerObserver, type LedgerState, telling } from "./observer.ts";
 import type { Operation, Outcome } from "./operation.ts";
-import { takeBatch, type Waiting, weightOf } from "./take-batch.ts";
+import { operationsOf, takeBatch, type Waiting, weightOf } from "./take-batch.ts";
+import { createTwins } from "./twins.ts";
 
 export interface GroupCommit {
   /** @throws BalancectlError OVERLOADED, and whatever applying the batch throws */
@@ -88,12 +89,12 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   let arrivals = 0;
   let waitingCount = 0;
   let idleListeners: (() => void)[] = [];
+  const hasRoom = (weight: number) => waitingCount + twins.weight() + weight <= waitingMax;
+  const twins = createTwins(submit, hasRoom, leaveWithinMs);
 
   function submit(operation: Operation): Promise<Outcome> {
     const weight = weightOf(operation);
-    if (waitingCount + weight > waitingMax) {
-      return Promise.reject(new BalancectlError("OVERLOADED"));
-    }
+    if (!hasRoom(weight)) return Promise.reject(new BalancectlError("OVERLOADED"));
     const locked = lockedAccounts.among(operation);
     if (locked?.isStuck && !lockedAccounts.mayLook(locked.userId)) {
       return Promise.reject(accountLocked());
@@ -308,13 +309,11 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   }
 
   return {
-    submit,
+    submit: twins.submit,
     state: lanes.state,
-    drained: () =>
-      lanes.busy() ? new Promise((resolve) => idleListeners.push(resolve)) : Promise.resolve(),
+    drained: async () => {
+      // Behind one that has failed its twin goes.
+      while (lanes.busy()) await new Promise<void>((resolve) => idleListeners.push(resolve));
+    },
   };
-}
-
-function operationsOf(batch: readonly Waiting[]): Operation[] {
-  return batch.map(({ operation }) => operation);
 }

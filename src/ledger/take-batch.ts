@@ -1,6 +1,6 @@
 /** Which of those that wait share the next batch. */
 import type { Ride } from "./lanes.ts";
-import type { Operation, Outcome } from "./operation.ts";
+import type { Idempotency, Operation, Outcome } from "./operation.ts";
 
 export interface Waiting {
   readonly operation: Operation;
@@ -23,6 +23,11 @@ export function weightOf({ legs }: Operation): number {
   return 1 + (legs?.length ?? 0);
 }
 
+/** A key is a user's own; openings share a scope. */
+export function scopedKey({ kind, userId }: Operation, { key }: Idempotency): string {
+  return `${kind === "opening" ? "creation" : userId}/${key}`;
+}
+
 /**
  * The oldest, up to `countMax` with up to `sizeMax` legs (one at least), without a second use of one
  * key; and the rest, in their order.
@@ -43,8 +48,7 @@ export function takeBatch(
     const weight = weightOf(operation);
     if (size > 0 && size + weight > sizeMax) break;
     if (operation.idempotency) {
-      const scope = operation.kind === "opening" ? "creation" : operation.userId;
-      const key = `${scope}/${operation.idempotency.key}`;
+      const key = scopedKey(operation, operation.idempotency);
       if (keys.has(key)) {
         later.push(one);
         continue;
@@ -55,4 +59,8 @@ export function takeBatch(
     batch.push(one);
   }
   return { batch, rest: later.concat(waiting.slice(next)) };
+}
+
+export function operationsOf(batch: readonly Waiting[]): Operation[] {
+  return batch.map(({ operation }) => operation);
 }
