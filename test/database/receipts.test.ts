@@ -76,9 +76,11 @@ test("one that waits for a stranger's lock: its session is ended, and it runs ag
   const { url, proxy, ledger } = await setUp({ lockTimeoutMs: 60_000, statementTimeoutMs: 60_000 });
   const lock = await lockUser(url, 1);
   const answer = ledger.apply(adjustment(1, -2));
-  await untilLockIsWaitedFor(url);
   const sessions =
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ 'lane'";
+  // It has gone to a lane that waits, whose connection is there: one that is being made would say so.
+  while ((await psql(url, sessions)).length < 2);
+  await untilLockIsWaitedFor(url);
   const before = await psql(url, sessions);
   proxy.cut();
   while ((await psql(url, sessions)).some(({ pid }) => before.some((one) => one["pid"] === pid)));
