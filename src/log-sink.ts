@@ -8,6 +8,7 @@
  * left as it is. Where that cannot be (a socket, another system), a thread writes.
  */
 import { constants, fstatSync, openSync, write, writeSync } from "node:fs";
+import { within } from "./within.ts";
 
 export interface LogSink {
   write(line: string): void;
@@ -96,12 +97,7 @@ export function createLogSink(given: number): LogSink {
     write: enqueue,
     flush: async (withinMs) => {
       if (writingSince === undefined) return;
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, withinMs);
-      });
-      await Promise.race([new Promise<void>((resolve) => idle.push(resolve)), late]);
-      clearTimeout(timer);
+      await within(withinMs, new Promise<void>((resolve) => idle.push(resolve)));
     },
   };
 }

@@ -10,6 +10,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { BalancectlError } from "../errors.ts";
+import { within } from "../within.ts";
 import { isLent } from "./host-client.ts";
 
 /** "balctl" and "balcsv" in ASCII; each schema has keys of its own, for ledgers that share a database. */
@@ -21,10 +22,10 @@ const key = "($1::bigint # hashtextextended(coalesce(current_schema()::text, '')
 /** Longer than migrations take that somebody waits for; then it is a session that was forgotten. */
 export const lockWaitMsMax = 60_000;
 
-/** How long a server whose lock was lost with its connection waits before it takes it again. */
 /** How long a stop waits for the lock to be given back. */
 const givingBackMs = 2_000;
 
+/** How long a server whose lock was lost with its connection waits before it takes it again. */
 const retakeMs = 1_000;
 
 /**
@@ -131,7 +132,7 @@ export async function lockAsServer(connect: () => Promise<pg.Client>): Promise<S
       .query(`SELECT pg_advisory_unlock_shared(${key})`, [serversLock])
       .catch(() => {})
       .then(() => last.end());
-    await Promise.race([given, sleep(givingBackMs)]);
+    await within(givingBackMs, given);
   };
   await take();
   return {

@@ -13,6 +13,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { BalancectlError } from "../errors.ts";
+import { within } from "../within.ts";
 import { queryOneValue, type Statement } from "./one-value-query.ts";
 import {
   endedForNoReason,
@@ -140,39 +141,29 @@ function createWriter(pool: pg.Pool, statementTimeoutMs: number): Writer & { rel
     }
   }
 
-  async function look(receipt: Receipt): Promise<string | null | undefined> {
-    return await run(await connected(), (client) => resolveReceipt(client, receipt));
-  }
-
   /**
    * @returns the write's answer, null when nothing was changed
    * @throws `unknown` when it cannot be found out in time
    */
   async function resolve(receipt: Receipt, unknown: BalancectlError): Promise<string | null> {
-    const isOver = new AbortController();
-    const over = sleep(statementTimeoutMs, undefined, { signal: isOver.signal });
-    let isLate = false;
-    const late = over.then(
-      () => {
-        isLate = true;
-        return undefined;
-      },
-      () => undefined,
-    );
-    try {
-      while (!isLate) {
-        try {
-          const answer = await Promise.race([look(receipt), late]);
-          if (answer === undefined) break;
-          return answer;
-        } catch {
-          await sleep(lookAgainMs);
-        }
+    const over = new AbortController();
+    const looking = look(receipt, over.signal);
+    const answer = (await within(statementTimeoutMs, looking)) ? await looking : undefined;
+    over.abort();
+    if (answer === undefined) throw unknown;
+    return answer;
+  }
+
+  /** Again and again, while the database is away or the batch at its end. Never rejects. */
+  async function look(receipt: Receipt, over: AbortSignal): Promise<string | null | undefined> {
+    while (!over.aborted) {
+      try {
+        return await run(await connected(), (client) => resolveReceipt(client, receipt));
+      } catch {
+        await sleep(lookAgainMs);
       }
-    } finally {
-      isOver.abort();
     }
-    throw unknown;
+    return undefined;
   }
 
   return {

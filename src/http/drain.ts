@@ -11,6 +11,7 @@
  */
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
+import { within } from "../within.ts";
 
 /** What was written before the server was asked to stop is read long before that. */
 const quietMs = 100;
@@ -30,13 +31,17 @@ export async function drain(
 ): Promise<boolean> {
   const startMs = performance.now();
   // The other half is for the answers.
-  if (timeoutMs > 0) await within(timeoutMs / 2, (signal) => quiet(server, handedOver, signal));
+  if (timeoutMs > 0) {
+    const over = new AbortController();
+    await within(timeoutMs / 2, quiet(server, handedOver, over.signal));
+    over.abort();
+  }
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   // Node counts who has not yet said a word as busy; there is nothing to answer.
   for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
   const leftMs = Math.max(0, timeoutMs - (performance.now() - startMs));
-  if (await within(leftMs, () => closed)) return true;
+  if (await within(leftMs, closed)) return true;
   server.closeAllConnections();
   await closed;
   return false;
@@ -62,16 +67,4 @@ async function quiet(
     await new Promise((resolve) => setImmediate(resolve));
   }
   for (const event of events) server.off(event, note);
-}
-
-/** @returns whether it was done by then; the signal says that it was not */
-async function within(ms: number, work: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
-  const late = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  }).then(() => late.abort());
-  await Promise.race([work(late.signal), timeout]);
-  clearTimeout(timer);
-  return !late.signal.aborted;
 }

@@ -7,6 +7,7 @@ import { createApp } from "../http/app.ts";
 import { startHttpServer } from "../http/server.ts";
 import { createLedger } from "../ledger/ledger.ts";
 import type { Logger } from "../log.ts";
+import { within } from "../within.ts";
 import { logFailures } from "./failure-log.ts";
 import type { Figures } from "./figures.ts";
 
@@ -61,13 +62,4 @@ export async function startService(
     await database.close();
     throw error;
   }
-}
-
-async function within(timeoutMs: number, done: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs);
-  });
-  await Promise.race([done, late]);
-  clearTimeout(timer);
 }
