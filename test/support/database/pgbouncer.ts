@@ -2,11 +2,10 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmod, chown, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import pg from "pg";
 import { afterFile } from "../cleanup.ts";
+import { answers, freePort } from "./listening.ts";
 
 const program = ["/usr/sbin/pgbouncer", "pgbouncer"].find(
   (one) => spawnSync(one, ["--version"]).status === 0,
@@ -62,22 +61,4 @@ max_client_conn = 200
   while (child.exitCode === null && !(await answers(url.href)));
   if (child.exitCode !== null) throw new Error(`pgbouncer ended with ${child.exitCode}`);
   return url.href;
-}
-
-async function answers(url: string): Promise<boolean> {
-  const client = new pg.Client(url);
-  client.on("error", () => {});
-  return client.connect().then(
-    () => client.end().then(() => true),
-    () => false,
-  );
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -13,10 +13,8 @@ import {
   rm,
   writeFile,
 } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import pg from "pg";
 import { findBinaries } from "../../../src/database/embedded/binaries.ts";
 import { openEmbeddedPostgres } from "../../../src/database/embedded/open.ts";
 import { type Place, preparePlace } from "../../../src/database/embedded/place.ts";
@@ -24,6 +22,7 @@ import { childOptions } from "../../../src/database/embedded/run-as.ts";
 import { migrateUp } from "../../../src/database/migrator.ts";
 import { afterFile } from "../cleanup.ts";
 import { psql } from "./database.ts";
+import { answers, freePort } from "./listening.ts";
 
 export interface Member {
   readonly port: number;
@@ -148,27 +147,9 @@ function endAtOnce(pid: number): void {
   }
 }
 
-async function answers(url: string): Promise<boolean> {
-  const client = new pg.Client(url);
-  client.on("error", () => {});
-  return client.connect().then(
-    () => client.end().then(() => true),
-    () => false,
-  );
-}
-
 async function giveAway(folder: string, uid: number, gid: number): Promise<void> {
   await chown(folder, uid, gid);
   for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
     await chown(join(entry.parentPath, entry.name), uid, gid);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -3,13 +3,12 @@
  * started again, and have a standby that takes its place. Its programs are those of the embedded
  * PostgreSQL, or of TORTURE_POSTGRES, a folder with initdb and postgres of another version.
  */
-import { once } from "node:events";
 import { chown, mkdir, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { type Binaries, findBinaries } from "../../../src/database/embedded/binaries.ts";
 import { preparePlace } from "../../../src/database/embedded/place.ts";
 import { type OsUser, runAs } from "../../../src/database/embedded/run-as.ts";
+import { freePort } from "../../support/database/listening.ts";
 import { query, until } from "./connection.ts";
 import { copyAsStandby, standbyName } from "./copy-as-standby.ts";
 import { createPostmaster, type Postmaster } from "./postmaster.ts";
@@ -139,14 +138,4 @@ function binariesIn(folder: string): Binaries {
     join(folder, name),
   );
   return { initdb, postgres, pgCtl };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

@@ -5,8 +5,9 @@ import { existsSync } from "node:fs";
 import { chown, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { childOptions } from "../../../src/database/embedded/run-as.ts";
-import { appRole, type Cluster, freePort } from "./cluster.ts";
-import { query, until } from "./connection.ts";
+import { answers, freePort } from "../../support/database/listening.ts";
+import { appRole, type Cluster } from "./cluster.ts";
+import { until } from "./connection.ts";
 
 export interface PgBouncer {
   readonly port: number;
@@ -36,7 +37,6 @@ listen_port = ${port}
 unix_socket_dir =
 auth_type = any
 pool_mode = ${mode}
-ignore_startup_parameters = options,lock_timeout,statement_timeout,extra_float_digits
 default_pool_size = 40
 `;
   await writeFile(path, text);
@@ -49,12 +49,7 @@ default_pool_size = 40
       const options = childOptions(cluster.user, cluster.folder);
       child = spawn(program, ["-q", path], { ...options, stdio: "ignore" });
       const url = `postgres://${appRole}@127.0.0.1:${port}/postgres`;
-      const works = () =>
-        query(url, "SELECT").then(
-          () => true,
-          () => false,
-        );
-      if (!(await until(works, 20_000))) throw new Error("PgBouncer does not start");
+      if (!(await until(() => answers(url), 20_000))) throw new Error("PgBouncer does not start");
     },
     end: async (signal) => {
       if (!child || child.exitCode !== null || child.signalCode !== null) return;

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { freePort } from "./cluster.ts";
+import { freePort } from "../../support/database/listening.ts";
 import { pause } from "./connection.ts";
 
 export interface Server {
