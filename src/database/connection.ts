@@ -55,7 +55,6 @@ export function connectDatabase(url: string, bounds: ConnectionBounds): Database
   const writersConfig = {
     types: exactTypes,
     Client: clients.withOptions({
-      query_timeout: statementTimeoutMs + silenceMs,
       settings: settings(Math.min(sharedLockWaitMs, lockTimeoutMs)),
     }),
   };

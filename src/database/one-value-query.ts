@@ -18,7 +18,7 @@ export interface Statement {
 }
 
 /**
- * @param timeoutMs in place of the client's query_timeout
+ * @param timeoutMs in place of the client's query_timeout; the writers have one clock for all they have sent
  * @returns the first column of the last row, null without one, when the server is ready again: after the commit
  * @throws what the driver throws; OUTCOME_UNKNOWN when the server has not waited for its standby
  */

@@ -26,8 +26,8 @@ export interface Receipts {
 }
 
 /** For a connection that has just been made. One round trip. */
-export async function openReceipts(client: pg.ClientBase): Promise<Receipts> {
-  const opened = await queryOneValue(client, open, []);
+export async function openReceipts(client: pg.ClientBase, timeoutMs: number): Promise<Receipts> {
+  const opened = await queryOneValue(client, open, [], timeoutMs);
   const { ids, session } = JSON.parse(opened as string) as { ids: number[]; session: string };
   let number = 0;
   return {

@@ -10,6 +10,7 @@
  * A write whose answer is lost with its connection is looked for by its receipt (receipts.ts), on the
  * lane's next connection: its answer is there, or nothing was changed and it runs once more.
  */
+import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { BalancectlError } from "../errors.ts";
@@ -74,6 +75,8 @@ export function createWriters(config: pg.PoolConfig, statementTimeoutMs: number)
 interface Connection {
   readonly client: pg.PoolClient;
   readonly receipts: Receipts;
+  /** Cuts a line that has fallen silent while something is pending. */
+  readonly silence: NodeJS.Timeout;
   pending: number;
   isRetired: boolean;
 }
@@ -85,6 +88,7 @@ export const silenceMs = 5_000;
 const lookAgainMs = 20;
 
 function createWriter(pool: pg.Pool, statementTimeoutMs: number): Writer & { release(): void } {
+  const overdueMs = statementTimeoutMs + silenceMs;
   let atHand: Connection | undefined;
   let connecting: Promise<Connection> | undefined;
 
@@ -92,8 +96,11 @@ function createWriter(pool: pg.Pool, statementTimeoutMs: number): Writer & { rel
     let client: pg.PoolClient | undefined;
     try {
       client = await pool.connect();
-      const receipts = await openReceipts(client);
-      const connection: Connection = { client, receipts, pending: 0, isRetired: false };
+      const receipts = await openReceipts(client, overdueMs);
+      const silence = setTimeout(() => {
+        if (connection.pending > 0) cut(connection.client);
+      }, overdueMs).unref();
+      const connection: Connection = { client, receipts, silence, pending: 0, isRetired: false };
       client.on("error", () => retire(connection));
       atHand = connection;
       return connection;
@@ -116,28 +123,31 @@ function createWriter(pool: pg.Pool, statementTimeoutMs: number): Writer & { rel
     if (atHand === connection) atHand = undefined;
     if (connection.isRetired) return;
     connection.isRetired = true;
-    if (connection.pending === 0) connection.client.release(true);
+    if (connection.pending === 0) giveBack(connection);
+  }
+
+  function giveBack({ client, silence }: Connection): void {
+    clearTimeout(silence);
+    client.release(true);
   }
 
   async function run<T>(
     connection: Connection,
-    ask: (client: pg.PoolClient, timeoutMs?: number) => Promise<T>,
+    ask: (client: pg.PoolClient) => Promise<T>,
   ): Promise<T> {
-    // What is sent behind another may have to wait until that has taken all of its time.
-    const timeoutMs = connection.pending > 0 ? 2 * statementTimeoutMs + silenceMs : undefined;
+    // The time is that of the statement at the head: one behind it has its own from when that has landed.
+    if (connection.pending === 0) connection.silence.refresh();
     connection.pending += 1;
     try {
-      return await ask(connection.client, timeoutMs);
+      return await ask(connection.client);
     } catch (error) {
       // The server goes on with this session, and with what is behind this statement.
       if (!lockWaitRanOut(error)) retire(connection);
-      const translated = translateError(error, true);
-      // From a line that has fallen silent nothing more comes: what is behind need not wait for it as well.
-      if (translated.applied === "unknown") void cut(connection.client);
-      throw translated;
+      throw translateError(error, true);
     } finally {
       connection.pending -= 1;
-      if (connection.isRetired && connection.pending === 0) connection.client.release(true);
+      if (connection.pending > 0) connection.silence.refresh();
+      else if (connection.isRetired) giveBack(connection);
     }
   }
 
@@ -168,8 +178,8 @@ function createWriter(pool: pg.Pool, statementTimeoutMs: number): Writer & { rel
 
   return {
     query: async (statement, values) =>
-      await run(atHand ?? (await connected()), (client, timeoutMs) =>
-        queryOneValue(client, statement, values, timeoutMs),
+      await run(atHand ?? (await connected()), (client) =>
+        queryOneValue(client, statement, values),
       ),
     write: async (statement, values) => {
       for (let isSecond = false; ; isSecond = true) {
@@ -177,9 +187,7 @@ function createWriter(pool: pg.Pool, statementTimeoutMs: number): Writer & { rel
         const receipt = connection.receipts.next();
         const all = [...values, String(receipt.id), String(receipt.number)];
         try {
-          return await run(connection, (client, timeoutMs) =>
-            queryOneValue(client, statement, all, timeoutMs),
-          );
+          return await run(connection, (client) => queryOneValue(client, statement, all));
         } catch (error) {
           if (!(error instanceof BalancectlError)) throw error;
           if (error.applied === "unknown") {
@@ -195,6 +203,7 @@ function createWriter(pool: pg.Pool, statementTimeoutMs: number): Writer & { rel
       if (atHand === undefined) return;
       // Given back once: an error that comes after it is nobody's.
       atHand.isRetired = true;
+      clearTimeout(atHand.silence);
       atHand.client.release();
       atHand = undefined;
     },
@@ -203,7 +212,12 @@ function createWriter(pool: pg.Pool, statementTimeoutMs: number): Writer & { rel
 
 const lostTwice = "The database connection was lost twice; nothing was changed, try again later";
 
-/** pg cuts the line of a client that is at work; of one that is not, it waits for the other side. */
-async function cut(client: pg.ClientBase): Promise<void> {
-  await (client as pg.Client).end().catch(() => {});
+/** All that is pending on it fails. */
+function cut(client: pg.ClientBase): void {
+  (client as unknown as Wired).connection.stream.destroy();
+}
+
+/** What the types of pg's Client leave out. */
+interface Wired {
+  readonly connection: { readonly stream: Duplex };
 }

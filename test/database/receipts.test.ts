@@ -149,7 +149,7 @@ async function bySql() {
     return client;
   };
   const [lane, other] = [await open(), await open()];
-  const receipts = await openReceipts(lane);
+  const receipts = await openReceipts(lane, 60_000);
   await other.query("SET lock_timeout = '50ms'");
   const write = ({ id, number }: { id: number; number: number }) =>
     lane.query("SELECT write_receipt($1, $2, apply_adjustment(1, -2))", [id, number]);
