@@ -90,6 +90,11 @@ async function setStage(options: RoundOptions, say: Say): Promise<Stage> {
   await cluster.admin(`CREATE DATABASE ${database} OWNER ${appRole} ${where}`);
   closers.push(() => cluster.admin(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`));
   const front = await fault.front?.({ cluster, undo: closers });
+  if (front !== undefined) {
+    // Not through a pooler: docs/operating.md.
+    const { code, text } = await runCommand(cluster.appUrl(database), "migrate");
+    if (code !== 0) throw new Error(`migrate: ${text}`);
+  }
   const servers: Server[] = [];
   const proxies: DatabaseProxy[] = [];
   for (const number of [0, 1]) {
@@ -179,8 +184,22 @@ async function clearStage(stage: Stage, fault: Fault, say: Say): Promise<void> {
 }
 
 async function runVerify(databaseUrl: string): Promise<VerifyLine> {
+  const { code, text } = await runCommand(databaseUrl, "verify", "--all", "--json");
+  try {
+    const { ok, findings } = JSON.parse(text) as VerifyLine;
+    return { type: "verify", ok: ok && code === 0, findings };
+  } catch {
+    return { type: "verify", ok: false, findings: [text] };
+  }
+}
+
+/** To its end, with all that it says. */
+async function runCommand(
+  databaseUrl: string,
+  ...args: string[]
+): Promise<{ code: unknown; text: string }> {
   const { PATH = "", HOME = "" } = process.env;
-  const child = spawn(process.execPath, [script, "verify", "--all", "--json"], {
+  const child = spawn(process.execPath, [script, ...args], {
     env: { PATH, HOME, NO_COLOR: "1", DATABASE_URL: databaseUrl },
     cwd: "/",
     stdio: ["ignore", "pipe", "pipe"],
@@ -192,10 +211,5 @@ async function runVerify(databaseUrl: string): Promise<VerifyLine> {
     });
   }
   const code = await new Promise((resolve) => child.once("close", resolve));
-  try {
-    const { ok, findings } = JSON.parse(text) as VerifyLine;
-    return { type: "verify", ok: ok && code === 0, findings };
-  } catch {
-    return { type: "verify", ok: false, findings: [text] };
-  }
+  return { code, text };
 }
