@@ -1,6 +1,9 @@
 -- What a user has held changes by what the new entries of holds say, and by nothing else. Fired where held has
 -- changed, so that whoever has no holds pays for one comparison.
 CREATE OR REPLACE FUNCTION refuse_held_without_entries() RETURNS trigger LANGUAGE plpgsql
+-- By index, also where the plan was made while the journal was small: see apply_operations.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
 SET search_path FROM CURRENT
 AS $$
 DECLARE

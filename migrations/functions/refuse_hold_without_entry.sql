@@ -1,5 +1,8 @@
 -- A hold has the entry that took its amount out of the balance, by the end of the transaction that makes it.
 CREATE OR REPLACE FUNCTION refuse_hold_without_entry() RETURNS trigger LANGUAGE plpgsql
+-- By index, also where the plan was made while the journal was small: see apply_operations.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
 SET search_path FROM CURRENT
 AS $$
 BEGIN
