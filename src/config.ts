@@ -2,12 +2,14 @@
  * Settings: flags win over the environment, the environment over `.env`. Everything is checked at
  * once, and every problem names its variable.
  */
+import { isIP } from "node:net";
 import { userInfo } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { z } from "zod";
 import { completeDatabaseUrl, DatabaseUrlProblem, inSchema, schemaOf } from "./database-url.ts";
 import { BalancectlError } from "./errors.ts";
 import { idempotencyDaysMax, legsMax, portMax } from "./limits.ts";
+import { parseSettingTokens, type SettingToken } from "./token.ts";
 
 /** One settings table: variable, rule, default and meaning. `.env.example` is checked against it. */
 const wholeNumber = (min: number, max: number, fallback: number) =>
@@ -17,6 +19,15 @@ const wholeNumber = (min: number, max: number, fallback: number) =>
     .transform(Number)
     .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`)
     .default(fallback);
+
+const yesOrNo = z.enum(["true", "false"], { error: "must be true or false" }).default("false");
+
+const listOf = (isOne: (text: string) => boolean, error: string) =>
+  z
+    .string()
+    .transform(words)
+    .refine((list) => list.every(isOne), { error })
+    .default([]);
 
 const settings = z.object({
   HOST: z.string().default("127.0.0.1"),
@@ -43,13 +54,16 @@ const settings = z.object({
   // 4: lanes are filled one after another, so that those which are not needed cost nothing.
   BALANCECTL_LANES: wholeNumber(1, 64, 4),
   BALANCECTL_ALLOWED_HOSTS: z.string().default(""),
+  BALANCECTL_ALLOWED_ORIGINS: listOf(isOrigin, "must be origins like https://app.example"),
+  BALANCECTL_TRUSTED_PROXIES: listOf(isNetwork, "must be addresses or networks like 10.0.0.0/8"),
+  BALANCECTL_ALLOW_ANONYMOUS: yesOrNo,
+  BALANCECTL_TOKENS: z.string().default(""),
+  BALANCECTL_TOKENS_FILE: z.string().optional(),
   BALANCECTL_READ_CONNECTIONS_MAX: wholeNumber(1, 200, 8),
   BALANCECTL_LOCK_TIMEOUT_MS: wholeNumber(1, 600_000, 1_000),
   BALANCECTL_STATEMENT_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),
   BALANCECTL_IDEMPOTENCY_DAYS: wholeNumber(1, idempotencyDaysMax, 30),
-  BALANCECTL_REQUIRE_KEYS: z
-    .enum(["true", "false"], { error: "must be true or false" })
-    .default("false"),
+  BALANCECTL_REQUIRE_KEYS: yesOrNo,
   BALANCECTL_BODY_BYTES_MAX: wholeNumber(64, 10_000_000, 100_000),
   BALANCECTL_DRAIN_TIMEOUT_MS: wholeNumber(0, 600_000, 10_000),
 });
@@ -65,8 +79,16 @@ export interface Config {
   readonly dataDir: string | undefined;
   /** Where the tables are; undefined: where the search_path of the role leads, which is "public". */
   readonly schema: string | undefined;
-  /** Host names, beside the loopback ones, that a server on loopback answers for. */
+  /** Host names, beside the loopback ones and the address it listens on, that a server answers for. */
   readonly allowedHosts: readonly string[];
+  /** Web origins, beside its own, from which it may be used. */
+  readonly allowedOrigins: readonly string[];
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
+  /** Whether requests without a token are answered though others have one. */
+  readonly allowAnonymous: boolean;
+  readonly tokens: readonly SettingToken[];
+  readonly tokensFile: string | undefined;
   readonly logLevel: z.output<typeof settings>["LOG_LEVEL"];
   readonly batchSizeMax: number;
   readonly waitingMax: number;
@@ -103,6 +125,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   }
   const place = placeOf(env);
   problems.push(...place.problems);
+  let tokens: readonly SettingToken[] = [];
+  try {
+    tokens = parseSettingTokens(env["BALANCECTL_TOKENS"] ?? "");
+  } catch (error) {
+    problems.push(`BALANCECTL_TOKENS ${(error as Error).message}`);
+  }
   // A setting that is spelled wrong must not be a default in silence.
   const unknown = Object.keys(env).filter(
     (name) =>
@@ -122,9 +150,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     databaseUrl: place.databaseUrl,
     dataDir: place.dataDir,
     schema: s.BALANCECTL_SCHEMA,
-    allowedHosts: s.BALANCECTL_ALLOWED_HOSTS.toLowerCase()
-      .split(/[\s,]+/)
-      .filter(Boolean),
+    allowedHosts: words(s.BALANCECTL_ALLOWED_HOSTS.toLowerCase()),
+    allowedOrigins: s.BALANCECTL_ALLOWED_ORIGINS,
+    trustedProxies: s.BALANCECTL_TRUSTED_PROXIES,
+    allowAnonymous: s.BALANCECTL_ALLOW_ANONYMOUS === "true",
+    tokens,
+    tokensFile: s.BALANCECTL_TOKENS_FILE,
     logLevel: s.LOG_LEVEL,
     batchSizeMax: s.BALANCECTL_BATCH_SIZE_MAX,
     waitingMax: s.BALANCECTL_WAITING_MAX,
@@ -137,6 +168,21 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     bodyBytesMax: s.BALANCECTL_BODY_BYTES_MAX,
     drainTimeoutMs: s.BALANCECTL_DRAIN_TIMEOUT_MS,
   });
+}
+
+function words(text: string): string[] {
+  return text.split(/[\s,]+/).filter(Boolean);
+}
+
+/** As browsers send it: no path, no default port. */
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text && text !== "null";
+}
+
+function isNetwork(text: string): boolean {
+  const [address = "", bits] = text.split("/");
+  const bitsMax = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return bits === undefined ? bitsMax > 0 : /^\d{1,3}$/.test(bits) && Number(bits) <= bitsMax;
 }
 
 /** Where the ledger is: the database that the URL names, or else a folder. */

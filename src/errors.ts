@@ -8,6 +8,9 @@
 export const answerMessages = {
   INVALID_REQUEST: "The request is not valid",
   INVALID_JSON: "The request body is not valid JSON",
+  UNAUTHORIZED: "This server asks for a token",
+  FORBIDDEN: "This token may not do that",
+  RATE_LIMITED: "Too many requests; nothing was changed, try again later",
   FORBIDDEN_HOST: "The Host header names a host that this server does not answer for",
   FORBIDDEN_ORIGIN: "Writes from another web origin are refused",
   USER_NOT_FOUND: "User not found",

@@ -41,7 +41,7 @@ function linesWith(pattern: RegExp, files: readonly SourceFile[]): string[] {
 }
 
 describe("imports", () => {
-  test("go one way: bin -> cli -> service -> {http, stress} -> ledger -> database -> {config, errors}", () => {
+  test("go one way: bin -> cli -> service -> {http, stress} -> access -> ledger -> database -> {config, errors}", () => {
     expect(sources.length).toBeGreaterThan(40);
     expect(forbiddenImports(sources)).toEqual([]);
   });
@@ -70,6 +70,8 @@ describe("imports", () => {
     ["http asks stress", "src/http/app.ts", "../stress/tally.ts"],
     ["http goes past the ledger", "src/http/routes/users.ts", "../../database/connection.ts"],
     ["http asks the command line", "src/http/routes/users.ts", "../../cli/output.ts"],
+    ["access asks http", "src/access/access.ts", "../http/answer.ts"],
+    ["the ledger asks access", "src/ledger/ledger.ts", "../access/caller.ts"],
     ["stress asks http", "src/stress/tally.ts", "../http/answer.ts"],
     ["stress asks the ledger", "src/stress/tally.ts", "../ledger/operation.ts"],
     ["stress asks the database", "src/stress/tally.ts", "../database/connection.ts"],

@@ -38,6 +38,11 @@ describe("defaults", () => {
       requireKeys: false,
       bodyBytesMax: 100_000,
       drainTimeoutMs: 10_000,
+      allowedOrigins: [],
+      trustedProxies: [],
+      allowAnonymous: false,
+      tokens: [],
+      tokensFile: undefined,
     });
     expect(dataDir).toMatch(/\/balancectl$/);
   });
@@ -82,6 +87,15 @@ describe("values", () => {
       "allowedHosts",
       ["a.example", "b.example"],
     ],
+    [
+      "BALANCECTL_ALLOWED_ORIGINS",
+      "https://a.example http://localhost:5173",
+      "allowedOrigins",
+      ["https://a.example", "http://localhost:5173"],
+    ],
+    ["BALANCECTL_TRUSTED_PROXIES", "10.0.0.0/8, ::1", "trustedProxies", ["10.0.0.0/8", "::1"]],
+    ["BALANCECTL_ALLOW_ANONYMOUS", "true", "allowAnonymous", true],
+    ["BALANCECTL_TOKENS_FILE", "/run/secrets/tokens", "tokensFile", "/run/secrets/tokens"],
     ["BALANCECTL_WAITING_MAX", "500", "waitingMax", 500],
     ["BALANCECTL_REQUIRE_KEYS", "true", "requireKeys", true],
     ["BALANCECTL_DRAIN_TIMEOUT_MS", "0", "drainTimeoutMs", 0],
@@ -177,9 +191,11 @@ describe("refused", () => {
   test.each(
     numbers.filter(
       (name) =>
-        !["DATABASE_URL", "LOG_LEVEL", "BALANCECTL_REQUIRE_KEYS", "BALANCECTL_SCHEMA"].includes(
-          name,
-        ),
+        ![
+          ...["DATABASE_URL", "LOG_LEVEL", "BALANCECTL_REQUIRE_KEYS", "BALANCECTL_SCHEMA"],
+          ...["BALANCECTL_ALLOWED_ORIGINS", "BALANCECTL_TRUSTED_PROXIES"],
+          ...["BALANCECTL_ALLOW_ANONYMOUS", "BALANCECTL_TOKENS"],
+        ].includes(name),
     ),
   )("%s is a whole number and nothing like one", (name) => {
     for (const text of [
@@ -211,7 +227,12 @@ describe("refused", () => {
   test("all at once, a line each", () => {
     const all = problems(Object.fromEntries(settingNames.map((name) => [name, "!"])));
     const named = all.map((line) => line.split(" ")[0]);
-    const free = ["HOST", "BALANCECTL_DATA_DIR", "BALANCECTL_ALLOWED_HOSTS"];
+    const free = [
+      "HOST",
+      "BALANCECTL_DATA_DIR",
+      "BALANCECTL_ALLOWED_HOSTS",
+      "BALANCECTL_TOKENS_FILE",
+    ];
     expect(named.sort()).toEqual(settingNames.filter((name) => !free.includes(name)).sort());
   });
 
@@ -223,6 +244,34 @@ describe("refused", () => {
       ]);
     },
   );
+
+  test.each(["https://a.example/", "https://a.example:443", "a.example", "null", "*"])(
+    "the origin %s",
+    (text) => {
+      expect(problems({ BALANCECTL_ALLOWED_ORIGINS: text })).toEqual([
+        expect.stringMatching(/^BALANCECTL_ALLOWED_ORIGINS must be origins like https/),
+      ]);
+    },
+  );
+
+  test.each(["10.0.0.0/33", "::/129", "10.0.0", "proxy", "10.0.0.0/"])("the proxy %s", (text) => {
+    expect(problems({ BALANCECTL_TRUSTED_PROXIES: text })).toEqual([
+      expect.stringMatching(/^BALANCECTL_TRUSTED_PROXIES must be addresses or networks/),
+    ]);
+  });
+
+  test("tokens, without showing any", () => {
+    const secret = "s3cret".repeat(8);
+    for (const text of [`shop:owner:${secret}`, `shop:write:${secret.slice(0, 31)}`, secret]) {
+      const [problem, ...more] = problems({ BALANCECTL_TOKENS: `a:read:${secret},${text}` });
+      expect(more).toEqual([]);
+      expect(problem).toMatch(/^BALANCECTL_TOKENS must be NAME:SCOPE:TOKEN, and number 2 is not/);
+      expect(problem).not.toContain("s3cret");
+    }
+    expect(problems({ BALANCECTL_TOKENS: `a:read:bctl_${secret}` })).toEqual([
+      "BALANCECTL_TOKENS has a token that was cut or mistyped: the one of a",
+    ]);
+  });
 
   test("without showing a password", () => {
     const [problem] = problems({ DATABASE_URL: "mysql://u:very-secret@h/d" });
@@ -264,7 +313,10 @@ describe(".env.example", () => {
     expect(loadConfig(rest)).toEqual(loadConfig({}));
     expect(problems({ DATABASE_URL: DATABASE_URL as string })).toEqual([]);
     const empty = Object.entries(rest).filter(([, value]) => value === "");
-    expect(empty.map(([name]) => name)).toEqual(["BALANCECTL_SCHEMA", "BALANCECTL_ALLOWED_HOSTS"]);
+    expect(empty.map(([name]) => name)).toEqual([
+      ...["BALANCECTL_TOKENS", "BALANCECTL_TOKENS_FILE", "BALANCECTL_SCHEMA"],
+      ...["BALANCECTL_ALLOWED_HOSTS", "BALANCECTL_ALLOWED_ORIGINS", "BALANCECTL_TRUSTED_PROXIES"],
+    ]);
   });
 
   test("sets nothing as it is", async () => {

@@ -21,10 +21,12 @@
 --   p_min_balances  refuse if less than this would be left
 --   p_keys, p_fingerprints   idempotency, scoped to the user (see creation_scope() for an opening)
 --   p_references, p_metadata kept on the entries
+--   p_actors        who asked, see actor_of(); kept on the entries
+--   p_clients       whose key it is: what is stored under another's is not this one's to see. NULL may see all
 -- What no caller may ask fails the whole batch with 22023: a change of nothing or of NULL, a transfer, hold or capture
 -- of less than 1, an opening of less than 0, a payer who is the payee, an unknown kind, a group of anything but transfers.
 -- p_key_lifetime is for how many seconds keys are kept; a batch with keys removes some that are older.
--- p_now stands in for the clock.
+-- p_now stands in for the clock; only for who owns this function.
 -- p_lock_wait_ms is how long a user that another session has locked is waited for; NULL: lock_timeout. When
 -- it has passed the whole batch fails with 55P03. 0: not at all; operations on such users are then refused with
 -- ACCOUNT_LOCKED, which no key keeps, and all others apply.
@@ -63,11 +65,13 @@ CREATE OR REPLACE FUNCTION apply_operations(
   p_key_lifetime  double precision DEFAULT NULL,
   p_now           timestamptz DEFAULT NULL,
   p_lock_wait_ms  integer DEFAULT NULL,
+  p_actors        integer[] DEFAULT NULL,
+  p_clients       integer[] DEFAULT NULL,
   OUT refusals json, OUT balances json, OUT versions json, OUT amounts json,
   OUT refused_legs json, OUT replays json, OUT operation_ids json, OUT created_user_ids json,
   OUT times json, OUT holds json, OUT locked json, OUT decided_at double precision
 )
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 -- A batch names its rows, so every plan goes by index, also one made while the tables were small,
 -- and is made once a connection: planning anew would be a third of the time of a small batch.
 SET plan_cache_mode = force_generic_plan
@@ -115,6 +119,9 @@ DECLARE
   -- What the stages before found: holds that were due, outcomes that were stored, for which operation.
   due record; looked_up record; stored idempotency_keys%ROWTYPE; operation integer;
 BEGIN
+  IF p_now IS NOT NULL AND NOT pg_has_role(session_user, current_user, 'USAGE') THEN
+    RAISE EXCEPTION 'the clock is not the caller''s to set' USING ERRCODE = 'insufficient_privilege';
+  END IF;
   -- 1. FOR UPDATE waits for whoever is changing these rows and then reads the newest.
   IF p_lock_wait_ms = 0 THEN
     SELECT array_agg(u.id), array_agg(u.balance), array_agg(u.held), array_agg(u.version),
@@ -179,12 +186,13 @@ BEGIN
 
   -- 3. Looked up after the lock: a twin in another process has committed, or waits behind us.
   IF p_keys IS NOT NULL THEN
-    looked_up := stored_outcomes(p_users, p_slots, p_kinds, p_keys);
+    looked_up := stored_outcomes(p_users, p_slots, p_kinds, p_keys, p_clients);
     FOR i IN 1..coalesce(cardinality(looked_up.operations), 0) LOOP
       operation := looked_up.operations[i];
       stored := looked_up.outcomes[i];
       o_known[operation] := true;
-      IF stored.fingerprint <> p_fingerprints[operation] THEN
+      IF stored.fingerprint <> p_fingerprints[operation]
+         OR coalesce(p_clients[operation] <> coalesce(stored.client, 0), false) THEN
         o_refusals[operation] := 'IDEMPOTENCY_KEY_REUSED';
         CONTINUE;
       END IF;
@@ -391,17 +399,22 @@ BEGIN
     END IF;
     o_balances[i] := u_balances[payer];
     o_versions[i] := u_versions[payer];
+    -- What is answered, and kept under the key, is how the whole group has left its first payer.
+    IF group_number IS NOT NULL AND i > group_first THEN
+      o_balances[group_first] := u_balances[p_slots[group_first]];
+      o_versions[group_first] := u_versions[p_slots[group_first]];
+    END IF;
   END LOOP;
 
   -- 5. Entries and balances in one statement, so that the guard on users sees both.
   IF entry_count > 0 THEN
     WITH written AS (
       INSERT INTO entries (user_id, version, amount, balance, created_at, kind, operation_id,
-                           reference, metadata)
+                           reference, metadata, actor)
       SELECT p_users[e_slots[x]], e_versions[x], e_amounts[x], e_balances[x],
              coalesce(e_times[x], greatest(v_now, u_ahead[e_slots[x]])),
              coalesce(e_kinds[x], 'adjustment'), e_ids[x],
-             p_references[e_ops[x]], p_metadata[e_ops[x]]
+             p_references[e_ops[x]], p_metadata[e_ops[x]], p_actors[e_ops[x]]
         FROM generate_series(1, entry_count) AS x
     )
     UPDATE users u
@@ -424,12 +437,12 @@ BEGIN
   -- What is not there may yet come to be, so a "not found" is not kept.
   IF p_keys IS NOT NULL THEN
     INSERT INTO idempotency_keys (user_id, key, fingerprint, kind, refusal, amount, balance, version,
-                                  operation_id, created_user_id, refused_leg, created_at)
-    SELECT CASE WHEN p_kinds[x] = 'opening' THEN creation_scope(p_keys[x])
+                                  operation_id, created_user_id, refused_leg, created_at, client)
+    SELECT CASE WHEN p_kinds[x] = 'opening' THEN creation_scope(p_keys[x], p_clients[x])
                 ELSE p_users[p_slots[x]] END,
            p_keys[x], p_fingerprints[x], coalesce(p_kinds[x], 'adjustment'), o_refusals[x],
            coalesce(o_amounts[x], p_amounts[x]), o_balances[x], o_versions[x],
-           p_operation_ids[x], o_users[x], o_legs[x], v_now
+           p_operation_ids[x], o_users[x], o_legs[x], v_now, p_clients[x]
       FROM generate_series(1, operation_count) AS x
      WHERE p_keys[x] IS NOT NULL AND o_known[x] IS NOT TRUE
        AND coalesce(o_refusals[x], '') <> ALL

@@ -2,7 +2,7 @@
 -- session that no other has, by which resolve_receipt() finds it. Those that nobody has used for a day are
 -- removed; if their connection lives after all, its next batch fails and it opens others.
 CREATE OR REPLACE FUNCTION open_receipts(OUT ids bigint[], OUT session text)
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 BEGIN

@@ -1,7 +1,7 @@
 -- Removes the oldest idempotency keys from before a moment, p_limit at the most and none that another
 -- session has locked. Returns how many.
 CREATE OR REPLACE FUNCTION remove_old_keys(p_before timestamptz, p_limit bigint) RETURNS bigint
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 DECLARE

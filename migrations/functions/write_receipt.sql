@@ -2,7 +2,7 @@
 -- transaction ends here, because somebody has given the batch up (see resolve_receipt()). Without an answer
 -- nothing was changed, and nothing is kept.
 CREATE OR REPLACE FUNCTION write_receipt(p_receipt bigint, p_number bigint, p_answer json) RETURNS json
-LANGUAGE plpgsql STRICT
+LANGUAGE plpgsql STRICT SECURITY DEFINER
 SET enable_seqscan = off
 SET search_path FROM CURRENT
 AS $$

@@ -15,6 +15,31 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
 
 export const userId = wholeNumber(1, Number.MAX_SAFE_INTEGER);
 export const positiveAmount = wholeNumber(1, Number.MAX_SAFE_INTEGER);
+/** Given several times, they come together. */
+export function userIds(text: string, before: readonly number[] = []): number[] {
+  return [...new Set([...before, userId(text)])];
+}
+
+/** Of a client that has tokens: what a setting can carry too. */
+export function clientName(text: string): string {
+  if (/^[A-Za-z0-9._-]{1,64}$/.test(text)) return text;
+  throw new InvalidArgumentError("It must be 1 to 64 letters, digits and ._-");
+}
+
+/** Seconds, from a number with a unit. */
+export function tokenLifetime(text: string): number {
+  const [, count = "", unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const seconds = Number(count) * ({ s: 1, m: 60, h: 3_600, d: 86_400 }[unit] ?? 0);
+  if (seconds >= 1 && seconds <= 10 * 366 * 86_400) return seconds;
+  throw new InvalidArgumentError("It must be a time of up to ten years, like 12h or 90d.");
+}
+
+/** Requests a second, with or without its unit. */
+export function tokenRate(text: string): number {
+  const count = wholeNumber(1, 1_000_000);
+  return count(text.replace(/\/s$/, ""));
+}
+
 /** An id to begin behind: 0 is before all. */
 export const afterId = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 export const balance = wholeNumber(0, Number.MAX_SAFE_INTEGER);

@@ -1,31 +1,23 @@
+import { accountName } from "../account.ts";
 import { connectDatabase } from "../database/connection.ts";
+import type { Actors } from "../ledger/actors.ts";
 import { createLedger, type Ledger } from "../ledger/ledger.ts";
-import { openDatabase, prepareSchema } from "../service/open-database.ts";
 import type { Context } from "./context.ts";
+import { withDatabase } from "./with-database.ts";
 
 /** Runs `work` with a ledger straight on the configured database, and closes everything after it. */
 export async function withLedger<T>(
   context: Context,
   work: (ledger: Ledger, url: string) => Promise<T>,
 ): Promise<T> {
-  const config = await context.loadConfig();
-  const progress = context.output.progress("Connecting to the database");
-  try {
-    const opened = await openDatabase(config, context.stopping, progress.update);
+  return await withDatabase(context, async (url) => {
+    const bounds = { ...(await context.loadConfig()), lanes: 1, readConnectionsMax: 2 };
+    const database = connectDatabase(url, bounds);
+    const actor = (actors: Actors) => actors.numberOf("os", accountName());
     try {
-      await prepareSchema(opened, opened.embedded, context.stopping);
-      const bounds = { ...config, lanes: 1, readConnectionsMax: 2 };
-      const database = connectDatabase(opened.url, bounds);
-      try {
-        progress.end();
-        return await work(createLedger(database, { bounds }), opened.url);
-      } finally {
-        await database.close();
-      }
+      return await work(createLedger(database, { bounds, actor }), url);
     } finally {
-      await opened.close();
+      await database.close();
     }
-  } finally {
-    progress.end();
-  }
+  });
 }

@@ -16,6 +16,8 @@ export interface Database {
   readonly models: Models;
   /** The connection of a write lane, by the lane's index from 0. */
   readonly writer: (lane: number) => Writer;
+  /** A connection of its own, for what must not wait behind changes or reads. */
+  readonly aside: Writer;
   close(): Promise<void>;
 }
 
@@ -63,6 +65,7 @@ export function connectDatabase(url: string, bounds: ConnectionBounds): Database
     sequelize,
     models: defineModels(sequelize),
     writer: writers.writer,
+    aside: writers.writer(-1),
     close: async () => {
       await Promise.all([sequelize.close(), writers.close()]);
     },

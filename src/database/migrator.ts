@@ -13,6 +13,7 @@ import {
   refuseAlterations,
   refuseForeignFunctions,
 } from "./alterations.ts";
+import { grantedRoles, grantTo } from "./grants.ts";
 import { type Holdings, holdingsOf, namesToRevert, refuseOpenHolds } from "./migrate-down.ts";
 import { connect } from "./migration-connection.ts";
 import { requireRights, whyFailed } from "./migration-failure.ts";
@@ -50,6 +51,8 @@ export interface MigrateOptions {
   readonly signal?: AbortSignal | undefined;
   /** How long others may keep us waiting, in milliseconds. Default a minute. */
   readonly lockWaitMs?: number | undefined;
+  /** Who does it, like "os:alice", for the audit; nobody is no line. */
+  readonly by?: string | undefined;
 }
 
 /**
@@ -62,8 +65,14 @@ export async function migrateUp(url: string, options: MigrateOptions = {}): Prom
     // A function may be altered: what comes may be what puts it right.
     const altered = (await findAlterations(client)).filter(({ what }) => what === "migration");
     refuseAlterations(altered, "");
-    if (files.length > applied.length) await requireRights(client);
-    return (await umzug.up()).map(({ name }) => name);
+    if (files.length <= applied.length) return [];
+    await requireRights(client);
+    // What is made anew has none of the grants of what it replaces.
+    const roles = await grantedRoles(client);
+    const done = (await umzug.up()).map(({ name }) => name);
+    for (const role of roles) await grantTo(client, role);
+    await audit(client, options, "migrate.up", done);
+    return done;
   });
 }
 
@@ -85,11 +94,26 @@ export async function migrateDown(
       // Before anything goes: a refusal must not leave the half of it.
       await refuseOpenHolds(client, names);
       const reverted = await umzug.down(to === undefined ? undefined : { to });
-      return reverted.map(({ name }) => name);
+      const done = reverted.map(({ name }) => name);
+      await audit(client, options, "migrate.down", done);
+      return done;
     } finally {
       await unlockServers(client).catch(() => {});
     }
   });
+}
+
+/** Where there is an audit to write it in. */
+async function audit(
+  client: pg.Client,
+  { by }: MigrateOptions,
+  action: string,
+  names: readonly string[],
+): Promise<void> {
+  if (by === undefined || names.length === 0) return;
+  const { rows } = await client.query("SELECT WHERE to_regproc('write_audit') IS NOT NULL");
+  if (rows.length === 0) return;
+  await client.query("SELECT write_audit($1, $2, $3)", [by, action, JSON.stringify({ names })]);
 }
 
 /** What `migrateDown` would revert, and what there is to lose. */

@@ -32,6 +32,8 @@ export interface EntryRow {
   operationId: string | null;
   reference: string | null;
   metadata: Record<string, unknown> | null;
+  /** Of the table of actors. */
+  actor: number | null;
   createdAt: Date;
 }
 
@@ -60,6 +62,7 @@ export interface IdempotencyKeyRow {
   version: number | null;
   operationId: string | null;
   createdUserId: number | null;
+  client: number | null;
   createdAt: Date;
 }
 
@@ -71,7 +74,7 @@ export interface Models {
 }
 
 export function defineModels(sequelize: Sequelize): Models {
-  const { BIGINT, DATE, JSONB, TEXT, UUID } = DataTypes;
+  const { BIGINT, DATE, INTEGER, JSONB, TEXT, UUID } = DataTypes;
   const options = { timestamps: false, underscored: true };
   return {
     User: sequelize.define<Model<UserRow>>(
@@ -98,6 +101,7 @@ export function defineModels(sequelize: Sequelize): Models {
         operationId: UUID,
         reference: TEXT,
         metadata: JSONB,
+        actor: INTEGER,
         createdAt: DATE,
       },
       { ...options, tableName: "entries" },
@@ -128,6 +132,7 @@ export function defineModels(sequelize: Sequelize): Models {
         version: BIGINT,
         operationId: UUID,
         createdUserId: BIGINT,
+        client: INTEGER,
         createdAt: DATE,
       },
       { ...options, tableName: "idempotency_keys" },

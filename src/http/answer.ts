@@ -11,8 +11,11 @@ import {
 export const statusOf: Readonly<Record<AnswerCode, number>> = {
   INVALID_REQUEST: 400,
   INVALID_JSON: 400,
-  FORBIDDEN_HOST: 403,
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
   FORBIDDEN_ORIGIN: 403,
+  // Misdirected: another server may answer for that name.
+  FORBIDDEN_HOST: 421,
   USER_NOT_FOUND: 404,
   ROUTE_NOT_FOUND: 404,
   OPERATION_NOT_FOUND: 404,
@@ -31,6 +34,7 @@ export const statusOf: Readonly<Record<AnswerCode, number>> = {
   HOLD_LIMIT_EXCEEDED: 422,
   IDEMPOTENCY_KEY_REUSED: 422,
   IDEMPOTENCY_KEY_REQUIRED: 428,
+  RATE_LIMITED: 429,
   // Below 500, and no code that clients repeat by habit, as they do 408, 429 and all from 500 on.
   OUTCOME_UNKNOWN: 424,
   HEADERS_TOO_LARGE: 431,

@@ -2,6 +2,7 @@
 import express, { type ErrorRequestHandler, type Express } from "express";
 import { asBalancectlError, BalancectlError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { admitting } from "./admit.ts";
 import { sendError, sendFailure } from "./answer.ts";
 import { guardRequests } from "./middleware/guard-requests.ts";
 import { registerRoutes } from "./register-routes.ts";
@@ -9,9 +10,14 @@ import type { Api } from "./route.ts";
 import { routes } from "./routes/all.ts";
 
 export interface AppOptions {
-  /** Where the server listens: a loopback host is guarded against other names. */
+  /** Where the server listens. */
   readonly host: string;
+  /** Other names that it answers for. */
   readonly allowedHosts: readonly string[];
+  /** Of pages elsewhere that may use it. */
+  readonly allowedOrigins: readonly string[];
+  /** Whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
   /** Whether a change without an Idempotency-Key is refused. */
   readonly requireKeys: boolean;
   readonly bodyBytesMax: number;
@@ -22,9 +28,13 @@ export function createApp(api: Api, log: Logger, options: AppOptions): Express {
   app.disable("x-powered-by");
   app.disable("etag");
   app.set("query parser", "simple");
-  app.use(guardRequests(options.host, options.allowedHosts));
-  registerRoutes(app, routes, api, options);
-  app.use((req, res) => sendError(res, "ROUTE_NOT_FOUND", `There is nothing at ${clip(req.path)}`));
+  app.use(guardRequests(options, () => api.access.isOpen));
+  const admit = admitting(api.access, options.trustedProxies);
+  registerRoutes(app, routes, api, admit, options);
+  app.use((req, res) => {
+    if (admit(req, res, "read") === undefined) return;
+    sendError(res, "ROUTE_NOT_FOUND", `There is nothing at ${clip(req.path)}`);
+  });
   app.use(answerFailures(log));
   return app;
 }

@@ -1,7 +1,9 @@
 /** The one walk over the table of routes: from there on Express knows them. */
 import type { Express, Request, RequestHandler, Response } from "express";
 import { z } from "zod";
+import { anonymous, type Caller } from "../access/caller.ts";
 import { parseRequest } from "../ledger/fields.ts";
+import { type Admit, isForOthers } from "./admit.ts";
 import { sendData, sendError, sendWithoutBody } from "./answer.ts";
 import { idempotencyKey, ifMatchVersion, refuseOtherConditions } from "./headers.ts";
 import { readJsonBody, readOptionalJsonBody } from "./json-body.ts";
@@ -18,13 +20,14 @@ export function registerRoutes(
   app: Express,
   routes: readonly Route[],
   api: Api,
+  admit: Admit,
   options: WalkOptions,
 ): void {
   for (const path of new Set(routes.map((route) => route.path))) {
     const here = routes.filter((route) => route.path === path);
     const place = app.route(path);
-    for (const route of here) place[verbs[route.method]](answering(route, api, options));
-    place.all(methodNotAllowed(here));
+    for (const route of here) place[verbs[route.method]](answering(route, api, admit, options));
+    place.all(methodNotAllowed(here, admit));
   }
 }
 
@@ -34,9 +37,10 @@ const verbs = { GET: "get", POST: "post", PUT: "put" } as const satisfies Record
 function answering(
   route: Route,
   api: Api,
+  admit: Admit,
   { bodyBytesMax, requireKeys }: WalkOptions,
 ): RequestHandler {
-  const { query, body: bodySchema, bodyIsOptional, creates = false, handle } = route;
+  const { scope, concerns, query, body: bodySchema, bodyIsOptional, creates = false } = route;
   const params = Object.entries(route.params ?? {}).map(
     ([name, schema]) => [name, schema, `path: ${name}`] as const,
   );
@@ -49,6 +53,8 @@ function answering(
       : parseRequest(query ?? noParameters, req.query, "query");
 
   return async (req, res) => {
+    const caller = scope === "public" ? anonymous : admit(req, res, scope);
+    if (caller === undefined) return;
     if (requireKeys && isChange && req.headers["idempotency-key"] === undefined) {
       sendError(res, "IDEMPOTENCY_KEY_REQUIRED");
       return;
@@ -57,32 +63,46 @@ function answering(
     for (const [name, schema, where] of params) {
       values[name] = parseRequest(schema, req.params[name], where);
     }
+    const { userId } = values;
+    if (caller.userIds !== null) {
+      const whom = typeof userId === "number" ? [userId] : (concerns ?? "everybody");
+      if (typeof whom !== "function" && refuseForOthers(res, caller, whom)) return;
+    }
+    if (bodySchema && req.headers.expect !== undefined) res.writeContinue();
     const body = bodySchema && parseRequest(bodySchema, await readBody(req, bodyBytesMax), "body");
-    respond(
-      res,
-      await handle(
-        {
-          params: values,
-          query: queryOf(req),
-          body,
-          headers: req.headers,
-          conditions: isChange ? conditionsOf(req, creates) : undefined,
-        },
-        api,
-      ),
-    );
+    if (typeof concerns === "function" && refuseForOthers(res, caller, concerns(body))) return;
+    const request = {
+      ...{ params: values, query: queryOf(req), body, headers: req.headers, caller },
+      conditions: isChange ? conditionsOf(req, creates, caller) : undefined,
+    };
+    respond(res, await route.handle(request, api));
   };
 }
 
 const noParameters = z.strictObject({});
 
+/** Said before anything is asked of the database: it tells nothing of who exists. @returns whether it was */
+function refuseForOthers(
+  res: Response,
+  caller: Caller,
+  whom: readonly number[] | "everybody" | "answer",
+): boolean {
+  if (whom === "answer" || !isForOthers(caller, whom)) return false;
+  sendError(res, "FORBIDDEN", "This token is for some users, and this is about others");
+  return true;
+}
+
 /** @throws BalancectlError INVALID_REQUEST, PRECONDITION_FAILED */
-function conditionsOf(req: Request, creates: boolean): Conditions | undefined {
+function conditionsOf(
+  req: Request,
+  creates: boolean,
+  { actor, client }: Caller,
+): Conditions | undefined {
   if (!creates || req.headers["if-none-match"] !== "*") refuseOtherConditions(req);
   const key = idempotencyKey(req);
   const version = ifMatchVersion(req);
-  if (key === undefined && version === undefined) return undefined;
-  return { idempotencyKey: key, ifVersion: version };
+  if (key === undefined && version === undefined && actor === undefined) return undefined;
+  return { idempotencyKey: key, ifVersion: version, actor, client };
 }
 
 /** The one place from which routes answer; what is thrown goes to the application's error handler. */
@@ -96,10 +116,12 @@ function respond(res: Response, answer: AnyAnswer): void {
   }
 }
 
-function methodNotAllowed(routes: readonly Route[]): RequestHandler {
+function methodNotAllowed(routes: readonly Route[], admit: Admit): RequestHandler {
+  const isPublic = routes.some(({ scope }) => scope === "public");
   const methods = routes.flatMap(({ method }) => (method === "GET" ? [method, "HEAD"] : [method]));
   const allow = methods.sort().join(", ");
   return (req, res) => {
+    if (!isPublic && admit(req, res, "read") === undefined) return;
     const message = `${req.method} is not possible here; possible: ${allow}`;
     sendError(res, "METHOD_NOT_ALLOWED", message, { Allow: allow });
   };

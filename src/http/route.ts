@@ -5,13 +5,15 @@
  */
 import type { IncomingHttpHeaders } from "node:http";
 import type { z } from "zod";
+import type { Access } from "../access/access.ts";
+import type { Caller, Right } from "../access/caller.ts";
 import { type AnswerCode, answerMessages } from "../errors.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Operation, Refused } from "../ledger/operation.ts";
 import { explainRefusal } from "../ledger/refusal.ts";
 
 /** Who may ask: everybody, or whoever has this right. */
-export type Scope = "public" | "read" | "write" | "admin";
+export type Scope = "public" | Right;
 
 export type Method = "GET" | "POST" | "PUT";
 
@@ -20,6 +22,7 @@ export interface Api {
   readonly ledger: Ledger;
   /** Null when the server can do its work, otherwise why it cannot. */
   readonly notReady: () => Promise<string | null>;
+  readonly access: Access;
 }
 
 export interface RouteDefinition<
@@ -34,6 +37,8 @@ export interface RouteDefinition<
   /** As Express writes it: /api/users/:userId */
   readonly path: string;
   readonly scope: Scope;
+  /** Whom it is about, where the path does not say it: a token for some users is for no others. */
+  readonly concerns?: Concerns<z.output<Body>>;
   /** By the name that stands in the path. */
   readonly params?: Params;
   /** None: a query is refused. "any": it means nothing, and is not minded. */
@@ -55,6 +60,12 @@ export interface RouteDefinition<
   ) => Promise<AnswerOf<Answers> | RefusedAnswer>;
 }
 
+/**
+ * Those who pay for what a body asks; "answer", where the handler finds it out and asks the caller itself. Without it,
+ * and without a user in the path, a route is about everybody.
+ */
+export type Concerns<Body> = ((body: Body) => readonly number[]) | "answer";
+
 /** A route whose types are checked and forgotten. */
 export type Route = RouteDefinition<Schemas, z.ZodType, z.ZodType, AnswerSchemas>;
 
@@ -74,11 +85,16 @@ export interface RouteRequest<Params = unknown, Query = unknown, Body = unknown>
   readonly headers: IncomingHttpHeaders;
   /** Of a change: what its headers ask for; undefined when nothing. */
   readonly conditions: Conditions | undefined;
+  readonly caller: Caller;
 }
 
+/** What a change carries beside its body. */
 export interface Conditions {
   readonly idempotencyKey: string | undefined;
   readonly ifVersion: number | undefined;
+  /** See Operation. */
+  readonly actor: number | undefined;
+  readonly client: number | undefined;
 }
 
 /** An answer of a route: it has done, or found, what was asked. */

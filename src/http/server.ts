@@ -42,6 +42,8 @@ export async function startHttpServer(
     app,
   );
   server.on("checkExpectation", app);
+  // Whoever may not come in is not told to go on with a body.
+  server.on("checkContinue", app);
   server.keepAliveTimeout = 65_000;
   server.headersTimeout = 15_000;
   server.requestTimeout = 30_000;

@@ -7,7 +7,14 @@ import type { Writer } from "../database/writers.ts";
 import { BalancectlError } from "../errors.ts";
 import type { Hold } from "./holds.ts";
 import type { LockWait } from "./lock-wait.ts";
-import type { Applied, Operation, Outcome, Refusal, Refused } from "./operation.ts";
+import type {
+  Applied,
+  Operation,
+  Outcome,
+  Refusal,
+  Refused,
+  TransferOperation,
+} from "./operation.ts";
 
 export interface AppliedBatch {
   /** By operation. */
@@ -62,27 +69,31 @@ async function applyAlone(
   const [only] = operations;
   if (only === undefined || operations.length > 1 || settings.now !== null) return null;
   if (settings.lockWait !== "shared") return null;
-  const { kind, userId, amount, ifVersion, minBalance, idempotency, reference, metadata } = only;
+  const { kind, userId, amount, ifVersion, minBalance, idempotency, reference, metadata, actor } =
+    only;
   const more = ifVersion ?? minBalance ?? idempotency ?? reference ?? metadata;
   if (kind !== "adjustment" || more !== undefined) return null;
-  return await writer.write(applyAdjustment, [String(userId), String(amount)]);
+  const by = actor === undefined ? null : String(actor);
+  return await writer.write(applyAdjustment, [String(userId), String(amount), by]);
 }
 
 const applyAdjustment: Statement = {
   name: "apply_adjustment",
-  text: "SELECT write_receipt($3::bigint, $4::bigint, apply_adjustment($1::bigint, $2::bigint))",
+  text: `
+    SELECT write_receipt($4::bigint, $5::bigint,
+                         apply_adjustment($1::bigint, $2::bigint, $3::integer))`,
 };
 
 /** One JSON value instead of ten columns: 60 us less of this process's time a batch. */
 const applyOperations: Statement = {
   name: "apply_operations",
   text: `
-    SELECT write_receipt($18::bigint, $19::bigint, row_to_json(a))
+    SELECT write_receipt($20::bigint, $21::bigint, row_to_json(a))
       FROM apply_operations(
              $1::bigint[], $2::integer[], $3::bigint[], $4::text[], $5::integer[], $6::uuid[],
              $7::integer[], $8::double precision[], $9::bigint[], $10::bigint[],
              $11::text[], $12::text[], $13::text[], $14::jsonb[], $15::double precision,
-             $16::timestamptz, $17::integer) a`,
+             $16::timestamptz, $17::integer, $18::integer[], $19::integer[]) a`,
 };
 
 interface Answer {
@@ -132,6 +143,8 @@ function encode(operations: readonly Operation[], settings: BatchSettings): (str
     String(settings.keyLifetimeSeconds),
     settings.now?.toISOString() ?? null,
     lockWaitMs(settings.lockWait),
+    numbers(column(rows, ({ actor }) => actor)),
+    numbers(column(rows, ({ client }) => client)),
   ];
 }
 
@@ -233,8 +246,16 @@ function refused(refusal: Refusal, answer: Answer, i: number): Refused {
  * @param amount what moved; for a capture or a void, the whole hold
  */
 function changeBy(operation: Operation, amount: number): number {
+  if (operation.kind === "transfer" && operation.legs !== undefined) return changeByLegs(operation);
   if (operation.kind === "transfer" || operation.kind === "hold") return -amount;
   return operation.kind === "capture" ? amount - (operation.amount ?? amount) : amount;
+}
+
+function changeByLegs({ legs = [], ...first }: TransferOperation): number {
+  return [first, ...legs].reduce((change, { userId, toUserId, amount }) => {
+    const paid = userId === first.userId ? amount : 0;
+    return change - paid + (toUserId === first.userId ? amount : 0);
+  }, 0);
 }
 
 function withLegs(operations: readonly Operation[]): Operation[] {

@@ -94,6 +94,11 @@ export const metadata = z
   })
   .refine(isStorable, { error: "must not contain NUL, broken Unicode or numbers beyond range" });
 
+/** Who asked, as the journal shows it. */
+export const actorText = z
+  .string()
+  .regex(/^(token|os|role):.{1,255}$/, { error: 'must be like "token:k3x8w2ab" or "os:alice"' });
+
 /** What every write accepts beside its own fields. */
 export const writeFields = {
   reference: reference.optional(),

@@ -3,8 +3,10 @@ import { Op, QueryTypes } from "sequelize";
 import type { Database } from "../database/connection.ts";
 import type { EntryRow } from "../database/models.ts";
 import { translateError } from "../database/translate-error.ts";
+import type { Actors } from "./actors.ts";
 
-export type Entry = EntryRow;
+/** With its actor as people read it. */
+export type Entry = Omit<EntryRow, "actor"> & { readonly actor: string | null };
 
 export interface HistoryQuery {
   readonly userId: number;
@@ -15,14 +17,19 @@ export interface HistoryQuery {
   readonly to?: Date | undefined;
   /** The version of the last entry of the page before. */
   readonly after?: number | undefined;
+  /** Those alone that this one asked for: "token:k3x8w2ab". */
+  readonly actor?: string | undefined;
 }
 
 /** @returns at most `limit` entries, and whether more follow */
 export async function readHistory(
   database: Database,
+  actors: Actors,
   query: HistoryQuery,
 ): Promise<{ entries: Entry[]; more: boolean }> {
   const { userId, order, limit, from, to, after } = query;
+  const actor = query.actor === undefined ? undefined : await actors.find(query.actor);
+  if (query.actor !== undefined && actor === undefined) return { entries: [], more: false };
   try {
     // Times follow versions, so a span of time is a span of versions.
     const low = from && (await versionAt(database, userId, from, { before: true })) + 1;
@@ -32,13 +39,21 @@ export async function readHistory(
     if (high !== undefined) version[Op.lte] = high;
     if (after !== undefined) version[order === "asc" ? Op.gt : Op.lt] = after;
     const rows = await database.models.Entry.findAll({
-      where: { userId, version: { [Op.gte]: 1, ...version } },
+      where: {
+        ...{ userId, version: { [Op.gte]: 1, ...version } },
+        ...(actor !== undefined && { actor }),
+      },
       order: [["version", order]],
       limit: limit + 1,
       raw: true,
     });
-    const entries = rows as unknown as Entry[];
-    return { entries: entries.slice(0, limit), more: entries.length > limit };
+    const found = rows as unknown as EntryRow[];
+    const texts = await actors.texts(found.map((row) => row.actor));
+    const entries = found.slice(0, limit).map((row) => ({
+      ...row,
+      actor: row.actor === null ? null : (texts.get(row.actor) ?? null),
+    }));
+    return { entries, more: found.length > limit };
   } catch (error) {
     throw translateError(error);
   }

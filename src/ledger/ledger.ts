@@ -1,6 +1,7 @@
 /** The ledger: everything that can be asked of balances, on one database. */
 import type { Config } from "../config.ts";
 import type { Database } from "../database/connection.ts";
+import { type Actors, createActors } from "./actors.ts";
 import { applyBatch } from "./apply-batch.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import type { LedgerObserver, LedgerState } from "./observer.ts";
@@ -18,6 +19,7 @@ export interface Ledger extends Reads {
   /** Removes idempotency keys older than `days`, a bounded step at a time. @returns how many */
   pruneKeys(
     days: number,
+    by: string,
     onProgress: (removed: number) => void,
     signal: AbortSignal,
   ): Promise<number>;
@@ -43,6 +45,8 @@ export interface LedgerOptions {
     | "idempotencyDays"
   >;
   readonly observers?: readonly LedgerObserver[] | undefined;
+  /** Who asks for what says nothing of it: asked when the first change is made. */
+  readonly actor?: ((actors: Actors) => Promise<number>) | undefined;
   /** Stands in for the database's clock; for tests. */
   readonly now?: (() => Date) | undefined;
 }
@@ -59,8 +63,18 @@ export function createLedger(database: Database, options: LedgerOptions): Ledger
       applyBatch(database.writer(lane), operations, { keyLifetimeSeconds, now: now(), lockWait }),
   });
   const userIds = createUserIds(database);
+  const actors = createActors(database);
+  const submit = options.actor ? byDefault(() => options.actor?.(actors)) : commit.submit;
   // What comes back fits what was asked: apply-batch.ts makes one of the other.
-  const apply = commit.submit as Ledger["apply"];
+  const apply = submit as Ledger["apply"];
+
+  function byDefault(ask: () => Promise<number> | undefined) {
+    let actor: Promise<number> | undefined;
+    return async (operation: Operation) => {
+      actor ??= ask();
+      return await commit.submit({ ...operation, actor: operation.actor ?? (await actor) });
+    };
+  }
 
   async function openUser(
     request: OpenUserRequest,
@@ -72,11 +86,11 @@ export function createLedger(database: Database, options: LedgerOptions): Ledger
   }
 
   return {
-    ...createReads(database, now, (userId) => commit.submit(touch(userId))),
+    ...createReads(database, actors, now, (userId) => commit.submit(touch(userId))),
     apply,
     openUser,
-    pruneKeys: async (days, onProgress, signal) =>
-      await pruneKeys(database.writer(0), days, onProgress, signal),
+    pruneKeys: async (days, by, onProgress, signal) =>
+      await pruneKeys(database.writer(0), days, by, onProgress, signal),
     state: commit.state,
     drained: commit.drained,
   };

@@ -79,6 +79,10 @@ interface Common {
   readonly idempotency?: Idempotency | undefined;
   readonly reference?: string | undefined;
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
+  /** Who asks for it: see actors.ts. */
+  readonly actor?: number | undefined;
+  /** Whose its key is; undefined for who may see what is stored under anybody's. */
+  readonly client?: number | undefined;
 }
 
 interface OfSomeKinds {

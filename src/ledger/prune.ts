@@ -5,14 +5,18 @@ const stepSize = 5_000;
 
 /**
  * Removes idempotency keys older than `days`, a bounded step at a time.
+ * @param by who asks for it, like "os:alice"
  * @returns how many were removed
  */
 export async function pruneKeys(
   writer: Writer,
   days: number,
+  by: string,
   onProgress: (removed: number) => void,
   signal: AbortSignal,
 ): Promise<number> {
+  // Before it is done: that it was interrupted must not keep it from being known.
+  await writer.query(audit, [by, JSON.stringify({ days })]);
   let removed = 0;
   for (;;) {
     signal.throwIfAborted();
@@ -26,6 +30,8 @@ export async function pruneKeys(
 async function pruneStep(writer: Writer, days: number): Promise<number> {
   return Number(await writer.query(statement, [String(days), String(stepSize)]));
 }
+
+const audit = { name: "audit_prune", text: "SELECT write_audit($1, 'prune', $2::jsonb)" };
 
 const statement = {
   name: "prune_keys",

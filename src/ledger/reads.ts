@@ -4,6 +4,7 @@ import type { Database } from "../database/connection.ts";
 import type { UserRow } from "../database/models.ts";
 import { asReadFailure, translateError } from "../database/translate-error.ts";
 import { BalancectlError } from "../errors.ts";
+import type { Actors } from "./actors.ts";
 import { balanceAt, type Entry, type HistoryQuery, readHistory } from "./history.ts";
 import { findHold, type Hold, type HoldPosition, listHolds } from "./holds.ts";
 import {
@@ -34,10 +35,14 @@ export interface Reads {
   hold(userId: number, holdId: string): Promise<Hold>;
   /** @throws BalancectlError TRANSFER_NOT_FOUND */
   transfer(id: string): Promise<Transfer>;
-  /** What became of a request of this user under its key. @throws BalancectlError OPERATION_NOT_FOUND */
-  storedOperation(userId: number, key: string): Promise<StoredOperation>;
+  /**
+   * What became of a request of this user under its key.
+   * @param client whose key it is; undefined for who may see anybody's
+   * @throws BalancectlError OPERATION_NOT_FOUND
+   */
+  storedOperation(userId: number, key: string, client?: number): Promise<StoredOperation>;
   /** The same of an opening. @throws BalancectlError OPERATION_NOT_FOUND */
-  storedOpening(key: string): Promise<StoredOperation>;
+  storedOpening(key: string, client?: number): Promise<StoredOperation>;
 }
 
 /**
@@ -46,6 +51,7 @@ export interface Reads {
  */
 export function createReads(
   database: Database,
+  actors: Actors,
   now: () => Date | null,
   giveBack: (userId: number) => Promise<unknown>,
 ): Reads {
@@ -92,7 +98,7 @@ export function createReads(
     },
     entries: async (query) => {
       await existing(query.userId);
-      return await readHistory(database, query);
+      return await readHistory(database, actors, query);
     },
     holds: async (userId, position, limit) => {
       await existing(userId);
@@ -103,16 +109,22 @@ export function createReads(
       return found(await findHold(database, userId, holdId), "HOLD_NOT_FOUND");
     },
     transfer: async (id) => found(await findTransfer(database, id), "TRANSFER_NOT_FOUND"),
-    storedOperation: async (userId, key) => {
+    storedOperation: async (userId, key, client) => {
       const stored = await findStoredOperation(database, userId, key);
-      if (stored !== null) return stored;
+      if (stored !== null) return ownedBy(client, stored);
       // It may still be on its way, behind a lock: what is not there when we have waited for the same lock is not.
       await touchAll([userId]);
-      return found(await findStoredOperation(database, userId, key), "OPERATION_NOT_FOUND");
+      return ownedBy(client, await findStoredOperation(database, userId, key));
     },
-    storedOpening: async (key) =>
-      found(await findStoredOpening(database, key), "OPERATION_NOT_FOUND"),
+    storedOpening: async (key, client) =>
+      ownedBy(client, await findStoredOpening(database, key, client)),
   };
+}
+
+/** Another client's is not there. */
+function ownedBy(client: number | undefined, stored: StoredOperation | null): StoredOperation {
+  const isOwn = client === undefined || stored?.client === client;
+  return found(isOwn ? stored : null, "OPERATION_NOT_FOUND");
 }
 
 function found<T>(

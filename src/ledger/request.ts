@@ -23,6 +23,9 @@ export interface WriteOptions {
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   readonly ifVersion?: number | undefined;
   readonly minBalance?: number | undefined;
+  /** Who asks, and whose the key is: see Operation. Neither makes another request of it. */
+  readonly actor?: number | undefined;
+  readonly client?: number | undefined;
 }
 
 /** @param amount signed, not 0 */
@@ -79,19 +82,20 @@ export interface TransferLeg {
  */
 export function transferBatch(
   legs: readonly TransferLeg[],
-  { idempotencyKey, ifVersion }: Pick<WriteOptions, "idempotencyKey" | "ifVersion"> = {},
+  options: Omit<WriteOptions, "reference" | "metadata" | "minBalance"> = {},
 ): TransferOperation {
   const own = legs.flatMap(({ from, to }, index) =>
     from === to ? [`transfers.${index}.${paysOneself} (it is ${to})`] : [],
   );
   if (own.length > 0) throw new BalancectlError("INVALID_REQUEST", own.join("; "));
   const id = uuidV7();
+  const { actor } = options;
   const [first, ...rest] = legs.map((leg, index) =>
-    transfer({ ...leg, id: nthUuid(id, index) }, leg),
+    transfer({ ...leg, id: nthUuid(id, index) }, { ...leg, actor }),
   );
   if (first === undefined) throw new RangeError("a batch of transfers has at least one leg");
   const asked = [sorted(legs)];
-  return { ...operation(first, asked, { ...first, idempotencyKey, ifVersion }), legs: rest };
+  return { ...operation(first, asked, { ...first, ...options }), legs: rest };
 }
 
 /** Takes `amount` out of the spendable balance until it is captured, voided, or expires. */
@@ -150,7 +154,7 @@ export function touch(userId: number): TouchOperation {
 function operation<O extends Operation>(
   { kind, userId, amount, toUserId, operationId, lifetimeSeconds }: O,
   asked: readonly unknown[],
-  { idempotencyKey, reference, metadata, ifVersion, minBalance }: WriteOptions,
+  { idempotencyKey, reference, metadata, ifVersion, minBalance, actor, client }: WriteOptions,
 ): O {
   const idempotency =
     idempotencyKey === undefined
@@ -178,6 +182,8 @@ function operation<O extends Operation>(
     idempotency,
     reference,
     metadata,
+    actor,
+    client,
   } as Operation as O;
 }
 

@@ -15,12 +15,13 @@ export async function findStoredOperation(
   return await findByScope(database, userId, key);
 }
 
-/** The keys of openings are apart from every user's. */
+/** The keys of openings are apart from every user's, and each client's from the others'. */
 export async function findStoredOpening(
   database: Database,
   key: string,
+  client: number | undefined,
 ): Promise<StoredOperation | null> {
-  return await findByScope(database, fn("creation_scope", key), key);
+  return await findByScope(database, fn("creation_scope", key, client ?? null), key);
 }
 
 async function findByScope(

@@ -23,9 +23,9 @@ export function weightOf({ legs }: Operation): number {
   return 1 + (legs?.length ?? 0);
 }
 
-/** A key is a user's own; openings share a scope. */
-export function scopedKey({ kind, userId }: Operation, { key }: Idempotency): string {
-  return `${kind === "opening" ? "creation" : userId}/${key}`;
+/** A key is a user's own; the openings of a client share a scope. */
+export function scopedKey({ kind, userId, client }: Operation, { key }: Idempotency): string {
+  return `${kind === "opening" ? `creation ${client ?? ""}` : userId}/${key}`;
 }
 
 /**

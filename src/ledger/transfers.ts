@@ -1,6 +1,6 @@
 import type { Database } from "../database/connection.ts";
+import type { EntryRow } from "../database/models.ts";
 import { translateError } from "../database/translate-error.ts";
-import type { Entry } from "./history.ts";
 
 export interface Transfer {
   readonly id: string;
@@ -19,7 +19,7 @@ export async function findTransfer(database: Database, id: string): Promise<Tran
       where: { operationId: id, kind: "transfer" },
       raw: true,
     });
-    const entries = rows as unknown as Entry[];
+    const entries = rows as unknown as EntryRow[];
     const paid = entries.find(({ amount }) => amount < 0);
     const received = entries.find(({ amount }) => amount > 0);
     if (!paid || !received) return null;

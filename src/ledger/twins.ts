@@ -99,7 +99,8 @@ export function createTwins(
     submit: (operation) => {
       const { idempotency } = operation;
       if (idempotency === undefined) return submit(operation);
-      const id = `${scopedKey(operation, idempotency)}/${idempotency.fingerprint}`;
+      const { client = "" } = operation;
+      const id = `${client}/${scopedKey(operation, idempotency)}/${idempotency.fingerprint}`;
       const queue = queues.get(id);
       if (queue) return join(queue, operation);
       const fresh = { twins: [], next: 0 };

@@ -21,28 +21,14 @@ export interface UserIds {
  */
 const attemptsMax = 10;
 
-const sequence = "pg_get_serial_sequence('users', 'id')";
 const sequenceExhausted = "2200H";
 
 export function createUserIds(database: Database): UserIds {
   let steppedPast = 0;
   let stepping: Promise<void> | undefined;
 
-  /**
-   * Past `id`, which somebody chose before the sequence came to it, and all those right behind it that
-   * are taken too. Never backwards: another process may have given ids beyond.
-   */
   async function step(id: number): Promise<void> {
-    const past = await value(
-      database,
-      `SELECT setval(${sequence}, greatest(run.last, pg_sequence_last_value(${sequence}))) AS value
-       FROM (SELECT id AS last
-             FROM users
-             WHERE id >= $1 AND NOT EXISTS (SELECT FROM users AS next WHERE next.id = users.id + 1)
-             ORDER BY id
-             LIMIT 1) AS run`,
-      [id],
-    );
+    const past = await value(database, "SELECT skip_user_ids($1) AS value", [id]);
     steppedPast = Math.max(steppedPast, past ?? id);
   }
 
@@ -59,7 +45,7 @@ export function createUserIds(database: Database): UserIds {
   return {
     open: async (openUnder) => {
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
-        const id = (await value(database, `SELECT nextval(${sequence}) AS value`)) as number;
+        const id = (await value(database, "SELECT next_user_id() AS value")) as number;
         const outcome = await openUnder(id);
         if (outcome.refusal !== "USER_EXISTS") return outcome;
         await stepPast(id);

@@ -1,5 +1,6 @@
 /** From settings to a database that is there and has the schema. */
 import { resolve } from "node:path";
+import { account } from "../account.ts";
 import type { Config } from "../config.ts";
 import { databaseLabel } from "../database/connection-parts.ts";
 import { openEmbeddedPostgres } from "../database/embedded/open.ts";
@@ -57,7 +58,7 @@ export async function prepareSchema(
   let applied: string[] = [];
   let status = await schemaStatus(url);
   if (migrate && status.pending.length > 0) {
-    applied = (await migrateUp(url, { signal })).done;
+    applied = (await migrateUp(url, { signal, by: account() })).done;
     status = await schemaStatus(url);
   }
   if (status.unknown.length > 0) {

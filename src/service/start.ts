@@ -1,4 +1,6 @@
 /** Puts the parts together, database, ledger, HTTP server, and takes them apart in order. */
+import { type Access, openAccess } from "../access/access.ts";
+import { addressOf } from "../access/listening.ts";
 import type { Config } from "../config.ts";
 import { connectDatabase } from "../database/connection.ts";
 import { requireOneServer } from "../database/one-server.ts";
@@ -8,6 +10,7 @@ import { startHttpServer } from "../http/server.ts";
 import { createLedger } from "../ledger/ledger.ts";
 import type { Logger } from "../log.ts";
 import { within } from "../within.ts";
+import { settingTokens } from "./door.ts";
 import { logFailures } from "./failure-log.ts";
 import type { Figures } from "./figures.ts";
 
@@ -35,16 +38,24 @@ export async function startService(
   schema: string,
   log: Logger,
 ): Promise<Service> {
+  const address = await addressOf(config.host);
+  const tokens = await settingTokens(config);
   const database = connectDatabase(databaseUrl, config);
   const failureLog = logFailures(log);
   const ledger = createLedger(database, { bounds: config, observers: [failureLog] });
   let stopping = false;
   const notReady = async () =>
     stopping ? "The server is stopping" : await databaseProblem(database, schema);
-  const app = createApp({ ledger, notReady }, log, config);
+  let access: Access | undefined;
   try {
     await requireOneServer(database);
-    const server = await startHttpServer(app, config);
+    access = await openAccess({
+      ...{ writer: database.aside, tokens, allowAnonymous: config.allowAnonymous },
+      onFailures: (sum) => log.warn(sum, "requests without a token that is known were refused"),
+    });
+    const app = createApp({ ledger, notReady, access }, log, config);
+    const server = await startHttpServer(app, { host: address, port: config.port });
+    const { close: closeDoor } = access;
     return {
       url: server.url,
       figures: async () => ({ processes: 1, ...ledger.state() }),
@@ -54,11 +65,13 @@ export async function startService(
         if (!inTime) log.warn("some requests were cut: they took longer than the drain timeout");
         await within(config.drainTimeoutMs, ledger.drained());
         failureLog.end();
+        closeDoor();
         // A statement may still wait for somebody's lock: the process does not.
         await within(config.drainTimeoutMs, database.close());
       },
     };
   } catch (error) {
+    access?.close();
     await database.close();
     throw error;
   }

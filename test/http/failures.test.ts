@@ -1,5 +1,6 @@
 /** Failures that are nobody's request: what is said of a write, and of a read that had to write first. */
 import { expect, test } from "vitest";
+import { openToAll } from "../../src/access/access.ts";
 import { createApp } from "../../src/http/app.ts";
 import { startHttpServer } from "../../src/http/server.ts";
 import { adjustment } from "../../src/ledger/request.ts";
@@ -16,7 +17,7 @@ test("a fault in the middle of a write is not known to have changed nothing, so 
   const { ledger } = openTestLedger(await createTestDatabase());
   const broken = () => Promise.reject(new TypeError("a fault of ours"));
   const faulty = { ...ledger, apply: broken, user: broken };
-  const api = { ledger: faulty, notReady: async () => null };
+  const api = { ledger: faulty, notReady: async () => null, access: openToAll };
   const app = createApp(api, createLogger("silent"), appOptions);
   const server = await startHttpServer(app, { host: "127.0.0.1", port: 0 });
   afterFile(() => server.stop(1_000));

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { grantRole } from "../../src/database/grants.ts";
 import { packageRoot } from "../../src/package-root.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { createTestDatabase, psql } from "../support/database/database.ts";
@@ -69,21 +70,19 @@ test("readyz: the role may not do all that a server does", async () => {
     await psql(url, `DROP ROLE ${role}`);
   });
   await psql(url, `GRANT SELECT ON schema_migrations TO ${role}`);
-  await psql(
-    url,
-    `GRANT SELECT, INSERT, UPDATE, DELETE ON users, holds, idempotency_keys, batch_receipts TO ${role}`,
-  );
   const as = new URL(url);
   as.username = role;
   as.password = "x";
+  await grantRole(url, role, "os:test");
   const server = await startServer({ DATABASE_URL: as.href });
+  await expectReady(server);
+  await psql(url, `REVOKE SELECT ON entries FROM ${role}`);
+  await psql(url, `REVOKE EXECUTE ON FUNCTION apply_operations FROM ${role}`);
   await expectNotReady(
     server,
-    "The database role may not: SELECT on entries, INSERT on entries, " +
-      "USAGE on public.users_id_seq, UPDATE on public.users_id_seq",
+    "The database role may not: SELECT on entries, EXECUTE on apply_operations",
   );
-  await psql(url, `GRANT SELECT, INSERT ON entries TO ${role}`);
-  await psql(url, `GRANT USAGE, UPDATE ON users_id_seq TO ${role}`);
+  await grantRole(url, role, "os:test");
   await expectReady(server);
   const opened = await exchange(server.url, {
     ...{ method: "POST", path: "/api/users", body: '{"balance":5}' },

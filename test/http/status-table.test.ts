@@ -13,7 +13,10 @@ import { statusOf } from "../../src/http/answer.ts";
 const answers: Record<AnswerCode, [status: number, exitCode: number]> = {
   INVALID_REQUEST: [400, 2],
   INVALID_JSON: [400, 2],
-  FORBIDDEN_HOST: [403, 1],
+  UNAUTHORIZED: [401, 1],
+  FORBIDDEN: [403, 1],
+  RATE_LIMITED: [429, 1],
+  FORBIDDEN_HOST: [421, 1],
   FORBIDDEN_ORIGIN: [403, 1],
   USER_NOT_FOUND: [404, 3],
   ROUTE_NOT_FOUND: [404, 1],

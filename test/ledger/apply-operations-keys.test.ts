@@ -133,7 +133,7 @@ describe("the same key and the same request: the first answer again, and nothing
     const [badAgain] = await applyFully(group([1, 2, 5], "bad"));
     expect(await fingerprint()).toEqual(before);
     expect([applied?.refusal, applied?.refusedLeg]).toEqual([null, null]);
-    expect(goodAgain).toMatchObject({ refusal: null, balance: 9, version: 2, replay: true });
+    expect(goodAgain).toMatchObject({ refusal: null, balance: 7, version: 3, replay: true });
     expect([refused?.refusal, refused?.refusedLeg]).toEqual(["INSUFFICIENT_FUNDS", 3]);
     expect(badAgain).toMatchObject({ refusal: "INSUFFICIENT_FUNDS", refusedLeg: 3, replay: true });
   });

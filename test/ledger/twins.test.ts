@@ -62,10 +62,14 @@ test.each([
 });
 
 test("those that have waited too long fail as the first did", async () => {
-  const { submit, batch, unseen } = driven({ leaveWithinMs: 0 });
+  const { submit, batch, unseen } = driven({ leaveWithinMs: 60_000 });
   const answers = states([1, 2, 3].map(() => submit(keyed(1, 5, "a"))));
-  (await batch()).fail(databaseError("57014"));
+  const first = await batch();
+  const late = performance.now() + 60_000;
+  const clock = vi.spyOn(performance, "now").mockReturnValue(late);
+  first.fail(databaseError("57014"));
   expect(await answers).toEqual(new Array(3).fill("DATABASE_UNAVAILABLE"));
+  clock.mockRestore();
   expect(await unseen()).toBe(0);
 });
 

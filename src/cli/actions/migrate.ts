@@ -1,6 +1,8 @@
 import { createInterface } from "node:readline";
+import { account } from "../../account.ts";
 import { remedyOf } from "../../database/alterations.ts";
 import { ensureDatabase } from "../../database/ensure-database.ts";
+import { grantRole } from "../../database/grants.ts";
 import type { Holdings } from "../../database/migrate-down.ts";
 import {
   lookDown,
@@ -13,7 +15,7 @@ import { BalancectlError } from "../../errors.ts";
 import { openDatabase } from "../../service/open-database.ts";
 import type { MigrateAction, MigrateFlags } from "../commands/migrate.ts";
 import type { Context } from "../context.ts";
-import { counted, table } from "../output.ts";
+import { counted, type Output, table } from "../output.ts";
 
 /** @returns the exit code: 1 when the status is that something is not as the migrations make it, else 0 */
 export async function migrate(
@@ -39,13 +41,18 @@ export async function migrate(
       }
       if (action === "up") {
         const created = await ensureDatabase(url);
-        const { done } = await migrateUp(url, { signal });
+        const { done } = await migrateUp(url, { signal, by: account() });
         if (created) output.note("Created the database");
-        output.result({ database: label, applied: done }, () => doneText("Applied", done));
+        const granted =
+          flags.grant === undefined ? undefined : await grant(url, flags.grant, output);
+        output.result({ database: label, applied: done, ...granted }, () => {
+          const to = granted && `\nThe role ${granted.granted} may serve, and no more`;
+          return `${doneText("Applied", done)}${to ?? ""}`;
+        });
       } else {
         const to = flags.to === "0" ? 0 : flags.to;
         await confirm(context, await lookDown(url, to), flags.yes ?? false);
-        const { done } = await migrateDown(url, to, { signal });
+        const { done } = await migrateDown(url, to, { signal, by: account() });
         output.result({ database: label, reverted: done }, () => doneText("Reverted", done));
       }
       return 0;
@@ -55,6 +62,12 @@ export async function migrate(
   } finally {
     progress.end();
   }
+}
+
+async function grant(url: string, role: string, output: Output): Promise<{ granted: string }> {
+  const isNew = await grantRole(url, role, account());
+  if (isNew) output.note(`Made the role ${role}; it has no password yet: ALTER ROLE ... PASSWORD`);
+  return { granted: role };
 }
 
 /** @throws BalancectlError INVALID_REQUEST unless a person or a flag says that all this may go */

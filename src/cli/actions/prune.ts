@@ -1,3 +1,4 @@
+import { account } from "../../account.ts";
 import type { PruneFlags } from "../commands/prune.ts";
 import type { Context } from "../context.ts";
 import { counted } from "../output.ts";
@@ -11,7 +12,7 @@ export async function prune(context: Context, flags: PruneFlags): Promise<void> 
     const progress = output.progress("Removing old idempotency keys");
     const tell = (count: number) => progress.update(`Removed ${counted(count, "idempotency key")}`);
     try {
-      return await ledger.pruneKeys(days, tell, stopping);
+      return await ledger.pruneKeys(days, account(), tell, stopping);
     } finally {
       progress.end();
     }

@@ -1,10 +1,11 @@
 import type { Config } from "../../config.ts";
 import { refuseAlterations } from "../../database/alterations.ts";
+import { guardsOf } from "../../database/grants.ts";
 import { announceServer } from "../../database/migrator.ts";
 import { remarksOn } from "../../database/remarks.ts";
-import { isLoopback } from "../../http/middleware/guard-requests.ts";
 import { createLogger, flushLog, type Logger } from "../../log.ts";
 import { packageVersion } from "../../package-root.ts";
+import { lookAtDoor } from "../../service/door.ts";
 import { openDatabase, prepareSchema } from "../../service/open-database.ts";
 import { type Service, startService } from "../../service/start.ts";
 import { type Wait, whenDatabaseIsThere } from "../../service/when-database-is-there.ts";
@@ -16,7 +17,11 @@ import type { Output, Progress } from "../output.ts";
 /** Serves until the process is asked to stop, then answers what is in flight. */
 export async function serve(context: Context, flags: ServeFlags): Promise<void> {
   const { output, stopping, script } = context;
-  const config = await context.loadConfig({ HOST: flags.host, PORT: flags.port?.toString() });
+  const config = await context.loadConfig({
+    HOST: flags.host,
+    PORT: flags.port?.toString(),
+    BALANCECTL_ALLOW_ANONYMOUS: flags.allowAnonymous ? "true" : undefined,
+  });
   const log = createLogger(config.logLevel);
   const progress = output.progress("Starting");
   try {
@@ -31,6 +36,7 @@ export async function serve(context: Context, flags: ServeFlags): Promise<void> 
       };
       const { latest, status } = await whenDatabaseIsThere(opened.url, wait, prepare);
       refuseAlterations(status.altered, status.schema);
+      const isOpen = await lookAtDoor(config, opened.url);
       const lock = await announceServer(opened.url);
       try {
         const service: Service =
@@ -41,10 +47,15 @@ export async function serve(context: Context, flags: ServeFlags): Promise<void> 
               })
             : await startService(config, opened.url, latest, log);
         for (const remark of await remarksOn(opened.url)) log.warn(remark);
+        const guards = await guardsOf(opened.url);
+        if (config.allowAnonymous) log.warn(openToAll);
         progress.end();
         output.result(
           { url: service.url, database: opened.label, schema: latest, pid: process.pid },
-          () => banner(service.url, `${opened.label}, schema ${latest}`, config, output),
+          () =>
+            banner(service.url, `${opened.label}, schema ${latest}`, {
+              ...{ config, guards, isOpen, output },
+            }),
         );
         await aborted(stopping);
         log.info(await service.figures(), "stopping");
@@ -78,15 +89,32 @@ function sayWhy(
   };
 }
 
-function banner(url: string, database: string, { host }: Config, { paint }: Output): string {
-  const access = isLoopback(host)
-    ? "this machine only (loopback)"
-    : `everybody who can reach ${host}: put it behind something that asks who calls`;
+interface BannerParts {
+  readonly config: Config;
+  readonly guards: string;
+  readonly isOpen: boolean;
+  readonly output: Output;
+}
+
+function banner(
+  url: string,
+  database: string,
+  { config, guards, isOpen, output }: BannerParts,
+): string {
+  const { paint } = output;
+  const anybody = config.allowAnonymous
+    ? `everybody who can reach ${config.host}`
+    : "everybody on this machine (loopback)";
+  const access = isOpen ? `${anybody} may change every balance` : "whoever has a token";
   return `${paint.bold("balancectl")} ${packageVersion()} on ${paint.cyan(url)}
   database  ${database}
+  guards    ${guards}
   access    ${access}
   stop      Ctrl-C answers what is in flight and stops; a second one forces`;
 }
+
+const openToAll =
+  "requests without a token are answered (--allow-anonymous): everybody who reaches this server may change every balance";
 
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

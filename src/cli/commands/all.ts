@@ -7,6 +7,7 @@ import { defineMigrate } from "./migrate.ts";
 import { definePrune } from "./prune.ts";
 import { defineServe } from "./serve.ts";
 import { defineStress } from "./stress.ts";
+import { defineToken } from "./token.ts";
 import { defineTransfer } from "./transfer.ts";
 import { defineUsers } from "./users.ts";
 import { defineVerify } from "./verify.ts";
@@ -14,6 +15,7 @@ import { defineWorker } from "./worker.ts";
 
 export const commands: readonly DefineCommand[] = [
   defineServe,
+  defineToken,
   defineMigrate,
   defineStress,
   defineVerify,

@@ -8,6 +8,8 @@ export interface MigrateFlags {
   readonly to?: string;
   /** For down: nobody is asked. */
   readonly yes?: boolean;
+  /** For up: a role that a server is to have, and nothing more. */
+  readonly grant?: string;
 }
 
 export const defineMigrate: DefineCommand = (program, add, context) => {
@@ -25,11 +27,19 @@ export const defineMigrate: DefineCommand = (program, add, context) => {
       "--to <name>",
       "down: revert down to and including this one; 0 reverts all, and every balance is gone",
     )
+    .option(
+      "--grant <role>",
+      "up: then let this role serve, and no more; made when it is not there",
+    )
     .option("--yes", "down: do not ask for the name of the database");
   migrate.action(async (action, flags) => {
-    for (const flag of ["to", "yes"]) {
-      if (flags[flag] !== undefined && action !== "down") {
-        migrate.error(`error: --${flag} goes with \`balancectl migrate down\``);
+    for (const [flag, goes] of [
+      ["to", "down"],
+      ["yes", "down"],
+      ["grant", "up"],
+    ] as const) {
+      if (flags[flag] !== undefined && action !== goes) {
+        migrate.error(`error: --${flag} goes with \`balancectl migrate ${goes}\``);
       }
     }
     context.setExitCode(

@@ -7,6 +7,7 @@ export interface ServeFlags {
   readonly workers: number;
   /** Seconds. */
   readonly wait: number;
+  readonly allowAnonymous?: boolean;
   /** False for --no-migrate. */
   readonly migrate: boolean;
 }
@@ -26,6 +27,7 @@ export const defineServe: DefineCommand = (program, add, context) => {
       is.waitSeconds,
       60,
     )
+    .option("--allow-anonymous", "let everybody in who reaches it, also without a token")
     .option("--no-migrate", "do not bring the schema up to date; refuse to serve an older one")
     .action(async (flags) => (await import("../actions/serve.ts")).serve(context, flags));
 };

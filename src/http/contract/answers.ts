@@ -95,6 +95,8 @@ export const entry = z.strictObject({
   holdId: uuid.optional(),
   reference: reference.optional(),
   metadata: metadata.optional(),
+  /** Who asked for it, like "token:k3x8w2ab"; absent where nobody was asked who they are. */
+  actor: z.string().optional(),
   createdAt: time,
 });
 export const entryPage = z.strictObject({ entries: z.array(entry), nextCursor });
@@ -114,4 +116,8 @@ export const storedOperation = z.strictObject({
 });
 
 export const alive = z.strictObject({ service: z.literal("balancectl"), version: z.string() });
-export const ready = z.strictObject({ ready: z.literal(true) });
+export const ready = z.strictObject({
+  ready: z.literal(true),
+  /** There where requests without a token are answered because somebody has said so. */
+  anonymous: z.literal(true).optional(),
+});

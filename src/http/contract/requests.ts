@@ -1,6 +1,7 @@
 /** What requests may say: their bodies and queries. What they answer is in answers.ts. */
 import { z } from "zod";
 import {
+  actorText,
   balanceAmount,
   idNumber,
   lifetimeSeconds,
@@ -67,4 +68,5 @@ export const entriesQuery = z.strictObject({
   order: entryOrder.optional(),
   from: timeText.optional(),
   to: timeText.optional(),
+  actor: actorText.optional(),
 });

@@ -26,7 +26,8 @@ export function userView({
 }
 
 export function entryView(entry: Entry): z.input<typeof answers.entry> {
-  const { version, amount, balance, kind, operationId, reference, metadata, createdAt } = entry;
+  const { version, amount, balance, kind, operationId, reference, metadata, actor, createdAt } =
+    entry;
   return {
     version,
     amount,
@@ -35,6 +36,7 @@ export function entryView(entry: Entry): z.input<typeof answers.entry> {
     ...(operationId && named(kind, operationId)),
     ...(reference !== null && { reference }),
     ...(metadata !== null && { metadata }),
+    ...(actor !== null && { actor }),
     createdAt: createdAt.toISOString(),
   };
 }

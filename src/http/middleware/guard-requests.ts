@@ -1,15 +1,24 @@
 /**
- * A server on localhost can be reached by any web page that the user opens: by name rebinding (the
- * page's own host name is pointed at 127.0.0.1) and by cross-origin requests. So a server that
- * listens on loopback answers only for loopback names, and a write that a browser sends from
- * another origin is refused. There is no CORS: the API is for programs.
+ * A server can be reached by any web page that somebody near it opens: by name rebinding (the page's own host
+ * name is pointed at this machine) and by cross-origin requests. So it answers only for names that it has been
+ * given and for the address that was connected to, and what a browser sends from another origin is refused unless
+ * that origin was named.
  */
-import type { RequestHandler } from "express";
-import { sendError } from "../answer.ts";
+import type { Request, RequestHandler, Response } from "express";
+import { sendError, sendWithoutBody } from "../answer.ts";
 
-export function guardRequests(listenHost: string, allowedHosts: readonly string[]): RequestHandler {
-  const names = new Set([...loopbackNames, listenHost.toLowerCase(), ...allowedHosts]);
-  const checkHost = isLoopback(listenHost);
+export interface GuardOptions {
+  /** Where the server listens. */
+  readonly host: string;
+  readonly allowedHosts: readonly string[];
+  /** Of pages elsewhere that may use it, like "https://app.example". */
+  readonly allowedOrigins: readonly string[];
+}
+
+/** @param isOpen whether requests without a token are answered */
+export function guardRequests(options: GuardOptions, isOpen: () => boolean): RequestHandler {
+  const names = new Set([...loopbackNames, options.host.toLowerCase(), ...options.allowedHosts]);
+  const origins = new Set(options.allowedOrigins);
   let lastHost: string | undefined;
   return (req, res, next) => {
     const host = req.headers.host ?? "";
@@ -33,7 +42,7 @@ export function guardRequests(listenHost: string, allowedHosts: readonly string[
       sendError(res, "INVALID_REQUEST", "No expectation but 100-continue can be met");
       return;
     }
-    if (!isKnown && checkHost && !names.has(withoutPort(host))) {
+    if (!isKnown && !names.has(withoutPort(host)) && !isAddressOf(req, withoutPort(host))) {
       const name = JSON.stringify(withoutPort(host).slice(0, 60));
       sendError(
         res,
@@ -43,20 +52,14 @@ export function guardRequests(listenHost: string, allowedHosts: readonly string[
       return;
     }
     lastHost = host;
-    const { origin } = req.headers;
-    if (origin !== undefined && !isRead(req.method)) {
-      if (origin !== `http://${host}` && origin !== `https://${host}`) {
-        sendError(res, "FORBIDDEN_ORIGIN");
-        return;
-      }
-    }
-    // Where a page's policy keeps the Origin back, browsers still say this.
-    const site = req.headers["sec-fetch-site"];
-    if (site !== undefined && site !== "same-origin" && site !== "none" && !isRead(req.method)) {
-      sendError(res, "FORBIDDEN_ORIGIN");
+    const { origin, "sec-fetch-site": site } = req.headers;
+    if (origin === undefined && site === undefined) {
+      next();
       return;
     }
-    next();
+    if (origin !== undefined && origins.has(origin)) answerOrigin(req, res, origin, next);
+    else if (isFromElsewhere(req, host, isOpen)) sendError(res, "FORBIDDEN_ORIGIN");
+    else next();
   };
 }
 
@@ -75,12 +78,50 @@ function saidTwice(rawHeaders: readonly string[]): string | undefined {
   return hosts > 1 ? "Host" : types > 1 ? "Content-Type" : undefined;
 }
 
-function isRead(method: string): boolean {
-  return method === "GET" || method === "HEAD";
+/** The address that the client connected to is no name, and cannot be pointed elsewhere. */
+function isAddressOf({ socket }: Request, name: string): boolean {
+  const address = (socket.localAddress ?? "").replace(/^::ffff:/, "").toLowerCase();
+  return address !== "" && (name === address || name === `[${address}]`);
 }
 
-export function isLoopback(host: string): boolean {
-  return loopbackNames.includes(host.toLowerCase()) || host.startsWith("127.");
+/**
+ * Writes are refused to other origins, by the Origin or, where a page's policy keeps that back, by what browsers still
+ * say; reads too where nobody is asked for a token, unless a person has followed a link.
+ */
+function isFromElsewhere({ method, headers }: Request, host: string, isOpen: () => boolean) {
+  const { origin, "sec-fetch-site": site, "sec-fetch-mode": mode } = headers;
+  const isAcross = site !== undefined && site !== "same-origin" && site !== "none";
+  if (isRead(method)) return isAcross && mode !== "navigate" && isOpen();
+  return isAcross || (origin !== undefined && !isOriginOf(host, origin));
+}
+
+function isOriginOf(host: string, origin: string): boolean {
+  return origin === `http://${host}` || origin === `https://${host}`;
+}
+
+/** CORS: https://fetch.spec.whatwg.org/#http-cors-protocol */
+function answerOrigin(req: Request, res: Response, origin: string, next: () => void): void {
+  const allowed = { "Access-Control-Allow-Origin": origin, Vary: "Origin" };
+  if (req.method === "OPTIONS" && req.headers["access-control-request-method"] !== undefined) {
+    sendWithoutBody(res, 204, { ...allowed, ...preflight });
+    return;
+  }
+  res.setHeader("Access-Control-Allow-Origin", origin);
+  res.setHeader("Vary", "Origin");
+  res.setHeader("Access-Control-Expose-Headers", exposed);
+  next();
+}
+
+const preflight = {
+  "Access-Control-Allow-Methods": "GET, POST, PUT",
+  "Access-Control-Allow-Headers":
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match",
+  "Access-Control-Max-Age": "600",
+};
+const exposed = "ETag, Idempotent-Replayed, Link, Location, Retry-After";
+
+function isRead(method: string): boolean {
+  return method === "GET" || method === "HEAD";
 }
 
 const loopbackNames = ["localhost", "127.0.0.1", "[::1]", "::1"];

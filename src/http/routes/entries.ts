@@ -21,14 +21,14 @@ export const listEntries = route({
   refusals: ["USER_NOT_FOUND"],
   handle: async ({ params: { userId }, query: { limit, ...asked } }, { ledger }) => {
     const place = continued(userId, asked);
-    const { order, from, to } = place;
+    const { order, from, to, actor } = place;
     const { entries, more } = await ledger.entries({ userId, limit, ...place });
     const { items, nextCursor, headers } = pageOf(
       `/api/users/${userId}/entries`,
       limit,
       entries,
       more,
-      ({ version: after }) => ({ entriesOf: userId, order, from, to, after }),
+      ({ version: after }) => ({ entriesOf: userId, order, from, to, actor, after }),
     );
     return ok({ entries: items.map(entryView), nextCursor }, { headers });
   },
@@ -39,11 +39,12 @@ const position = z.strictObject({
   order: entryOrder,
   from: timeText.optional(),
   to: timeText.optional(),
+  actor: z.string().optional(),
   after: z.int().min(1),
 });
 
 type Asked = Omit<z.output<typeof entriesQuery>, "limit">;
-type Place = Pick<HistoryQuery, "order" | "from" | "to" | "after">;
+type Place = Pick<HistoryQuery, "order" | "from" | "to" | "actor" | "after">;
 
 /** A cursor carries the whole query; what is given beside it must not say something else. */
 function continued(userId: number, { cursor, ...asked }: Asked): Place {
@@ -55,7 +56,7 @@ function continued(userId: number, { cursor, ...asked }: Asked): Place {
   if (entriesOf !== userId) {
     throw new BalancectlError("INVALID_REQUEST", "cursor belongs to the entries of another user");
   }
-  for (const field of ["order", "from", "to"] as const) {
+  for (const field of ["order", "from", "to", "actor"] as const) {
     if (asked[field] !== undefined && String(asked[field]) !== String(place[field])) {
       throw new BalancectlError(
         "INVALID_REQUEST",

@@ -25,8 +25,12 @@ export const getReadiness = route({
   query: "any",
   answers: { 200: ready },
   refusals: ["DATABASE_UNAVAILABLE"],
-  handle: async (_request, { notReady }) => {
+  handle: async (_request, { notReady, access }) => {
     const reason = await notReady();
-    return reason === null ? ok({ ready: true as const }) : refused("DATABASE_UNAVAILABLE", reason);
+    if (reason !== null) return refused("DATABASE_UNAVAILABLE", reason);
+    return ok({
+      ready: true as const,
+      ...(access.allowsAnonymous && { anonymous: true as const }),
+    });
   },
 });

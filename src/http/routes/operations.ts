@@ -13,9 +13,9 @@ export const getOperation = route({
   params: { userId: idText, key: z.string() },
   answers: { 200: storedOperation },
   refusals: ["OPERATION_NOT_FOUND"],
-  handle: async ({ params }, { ledger }) => {
+  handle: async ({ params, caller: { client } }, { ledger }) => {
     const key = parseIdempotencyKey(params.key, "path: key");
-    return ok(storedOperationView(await ledger.storedOperation(params.userId, key)));
+    return ok(storedOperationView(await ledger.storedOperation(params.userId, key, client)));
   },
 });
 
@@ -28,8 +28,8 @@ export const getOpening = route({
   params: { key: z.string() },
   answers: { 200: storedOperation },
   refusals: ["OPERATION_NOT_FOUND"],
-  handle: async ({ params }, { ledger }) => {
+  handle: async ({ params, caller: { client } }, { ledger }) => {
     const key = parseIdempotencyKey(params.key, "path: key");
-    return ok(storedOperationView(await ledger.storedOpening(key)));
+    return ok(storedOperationView(await ledger.storedOpening(key, client)));
   },
 });

@@ -1,10 +1,11 @@
+import { mayActFor } from "../../access/caller.ts";
 import { uuidText } from "../../ledger/fields.ts";
 import { transfer, transferBatch } from "../../ledger/request.ts";
 import { nthUuid } from "../../ledger/uuid.ts";
 import { transfer as transferAnswer, transferMade, transfersMade } from "../contract/answers.ts";
 import { transferBatchBody, transferBody } from "../contract/requests.ts";
 import { transferView } from "../contract/views.ts";
-import { created, ok, refusedBy, route, withConditions } from "../route.ts";
+import { created, ok, refused, refusedBy, route, withConditions } from "../route.ts";
 
 const refusals = [
   "USER_NOT_FOUND",
@@ -19,6 +20,7 @@ export const makeTransfer = route({
   method: "POST",
   path: "/api/transfers",
   scope: "write",
+  concerns: ({ from }) => [from],
   body: transferBody,
   answers: { 201: transferMade },
   refusals,
@@ -39,6 +41,7 @@ export const makeTransferBatch = route({
   method: "POST",
   path: "/api/transfers/batch",
   scope: "write",
+  concerns: ({ transfers }) => transfers.map(({ from }) => from),
   body: transferBatchBody,
   answers: { 201: transfersMade },
   refusals,
@@ -62,5 +65,10 @@ export const getTransfer = route({
   params: { id: uuidText },
   answers: { 200: transferAnswer },
   refusals: ["TRANSFER_NOT_FOUND"],
-  handle: async ({ params: { id } }, { ledger }) => ok(transferView(await ledger.transfer(id))),
+  concerns: "answer",
+  handle: async ({ params: { id }, caller }, { ledger }) => {
+    const found = await ledger.transfer(id);
+    const isTheirs = mayActFor(caller, found.from) || mayActFor(caller, found.to);
+    return isTheirs ? ok(transferView(found)) : refused("TRANSFER_NOT_FOUND");
+  },
 });

@@ -1,4 +1,5 @@
 /** (B) This server, routes, checks and all, on a ledger that answers at once from memory. */
+import { openToAll } from "../../../src/access/access.ts";
 import { createApp } from "../../../src/http/app.ts";
 import { startHttpServer } from "../../../src/http/server.ts";
 import type { Ledger } from "../../../src/ledger/ledger.ts";
@@ -41,10 +42,12 @@ const ledger = {
   apply,
   user: async (id: number) => ({ id, ...userOf(id) }),
 } as unknown as Ledger;
-const api = { ledger, notReady: async () => null };
+const api = { ledger, notReady: async () => null, access: openToAll };
 const app = createApp(api, createLogger("warn"), {
   host: "127.0.0.1",
   allowedHosts: [],
+  allowedOrigins: [],
+  trustedProxies: [],
   requireKeys: false,
   bodyBytesMax: 100_000,
 });

@@ -20,6 +20,9 @@ export interface Step {
   readonly fingerprint?: string;
   readonly reference?: string;
   readonly metadata?: unknown;
+  /** Numbers of actor_of(). */
+  readonly actor?: number;
+  readonly client?: number;
 }
 
 export interface Decided {
@@ -94,7 +97,8 @@ const call = `
            p_users => $1, p_slots => $2, p_amounts => $3, p_kinds => $4, p_to_slots => $5,
            p_operation_ids => $6, p_groups => $7, p_lifetimes => $8, p_if_versions => $9,
            p_min_balances => $10, p_keys => $11, p_fingerprints => $12, p_references => $13,
-           p_metadata => $14, p_key_lifetime => $15, p_now => $16, p_lock_wait_ms => $17)`;
+           p_metadata => $14, p_key_lifetime => $15, p_now => $16, p_lock_wait_ms => $17,
+           p_actors => $18, p_clients => $19)`;
 
 function encode(
   steps: readonly Step[],
@@ -125,6 +129,8 @@ function encode(
     keyLifetimeSeconds,
     now ?? null,
     lockWaitMs ?? null,
+    column(({ actor }) => actor),
+    column(({ client }) => client),
   ];
 }
 

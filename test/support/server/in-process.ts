@@ -1,14 +1,17 @@
 /** The API on a real socket and a real database, in this process: for a clock that a test moves. */
-import { createApp } from "../../../src/http/app.ts";
+import { type AccessOptions, openAccess, openToAll } from "../../../src/access/access.ts";
+import { type AppOptions, createApp } from "../../../src/http/app.ts";
 import { startHttpServer } from "../../../src/http/server.ts";
 import type { Ledger } from "../../../src/ledger/ledger.ts";
 import { createLogger } from "../../../src/log.ts";
 import { afterFile } from "../cleanup.ts";
 import { openTestLedger } from "../database/database.ts";
 
-export const appOptions = {
+export const appOptions: AppOptions = {
   host: "127.0.0.1",
   allowedHosts: [],
+  allowedOrigins: [],
+  trustedProxies: [],
   requireKeys: false,
   bodyBytesMax: 100_000,
 };
@@ -22,12 +25,23 @@ export interface InProcessServer {
 export async function serveInProcess(
   databaseUrl: string,
   options: Parameters<typeof openTestLedger>[1] = {},
+  { door, ...app }: Partial<AppOptions> & { door?: Partial<AccessOptions> } = {},
 ): Promise<InProcessServer> {
-  const { ledger } = openTestLedger(databaseUrl, options);
+  const { ledger, database } = openTestLedger(databaseUrl, options);
+  const access =
+    door === undefined
+      ? openToAll
+      : await openAccess({
+          ...{ writer: database.aside, tokens: [], allowAnonymous: false, onFailures: () => {} },
+          ...door,
+        });
   const log = createLogger("error");
-  const api = { ledger, notReady: async () => null };
-  const app = createApp(api, log, appOptions);
-  const server = await startHttpServer(app, { host: "127.0.0.1", port: 0 });
+  const api = { ledger, notReady: async () => null, access };
+  const server = await startHttpServer(createApp(api, log, { ...appOptions, ...app }), {
+    host: "127.0.0.1",
+    port: 0,
+  });
+  afterFile(async () => access.close());
   afterFile(() => server.stop(5_000));
   return { url: server.url, ledger };
 }
