@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { AnswerCode } from "../../src/errors.ts";
 import { statusOf } from "../../src/http/answer.ts";
 import { createTestDatabase } from "../support/database/database.ts";
+import { asServerRole } from "../support/global-setup.ts";
 import { type Exchange, exchange } from "../support/http/client.ts";
 import {
   head,
@@ -22,7 +23,7 @@ let logged = "";
 
 beforeAll(async () => {
   const url = await createTestDatabase();
-  server = await startServer({ DATABASE_URL: url });
+  server = await startServer({ DATABASE_URL: asServerRole(url) });
   database = new pg.Client(url);
   await database.connect();
 });

@@ -1,13 +1,14 @@
 /** GET /api/users/:userId and PUT /api/users/:userId/balance, to the letter. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, psql } from "../support/database/database.ts";
+import { asServerRole } from "../support/global-setup.ts";
 import { type Exchange, exchange } from "../support/http/client.ts";
 import { sendRaw } from "../support/http/raw.ts";
 import { account, journalFindings, snapshot } from "../support/oracle/journal.ts";
 import { type RunningServer, startServer } from "../support/server/program.ts";
 
 const url = await createTestDatabase();
-const server: RunningServer = await startServer({ DATABASE_URL: url });
+const server: RunningServer = await startServer({ DATABASE_URL: asServerRole(url) });
 const json = { "content-type": "application/json" };
 
 let userId = 1;

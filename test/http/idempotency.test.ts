@@ -2,6 +2,7 @@
 import pg from "pg";
 import { beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, psql } from "../support/database/database.ts";
+import { asServerRole } from "../support/global-setup.ts";
 import { exchange } from "../support/http/client.ts";
 import { hitAtOnce, type LoadAnswer, tally } from "../support/http/load.ts";
 import { sendRaw } from "../support/http/raw.ts";
@@ -9,7 +10,11 @@ import { account, journalFindings, snapshot } from "../support/oracle/journal.ts
 import { balancectl, type RunningServer, startServer } from "../support/server/program.ts";
 
 const url = await createTestDatabase();
-const env = { DATABASE_URL: url, BALANCECTL_LOCK_TIMEOUT_MS: "200", LOG_LEVEL: "fatal" };
+const env = {
+  DATABASE_URL: asServerRole(url),
+  BALANCECTL_LOCK_TIMEOUT_MS: "200",
+  LOG_LEVEL: "fatal",
+};
 const servers = (await Promise.all([startServer(env), startServer(env)])) as [
   RunningServer,
   RunningServer,

@@ -63,7 +63,8 @@ test("new ones that come without end are answered for half of the time, and leav
     await sleep(10);
   }
   expect([...heard]).toEqual(["200 close"]);
-  expect(refused.code).toBe("ECONNREFUSED");
+  // The last to come may have been taken by the kernel in the moment when the server closed.
+  expect(["ECONNREFUSED", "ECONNRESET"]).toContain(refused.code);
   // Not as soon as it was quiet: it never was.
   expect(performance.now() - startedAt).toBeGreaterThan(1_499);
   answer();

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { describe, expect, test } from "vitest";
 import { createTestDatabase } from "../support/database/database.ts";
 import { openTables } from "../support/database/tables.ts";
+import { asServerRole } from "../support/global-setup.ts";
 import { createApiClient, type Exchange, exchange, expectError } from "../support/http/client.ts";
 import { head, openSocket, parseAnswers, sendRaw } from "../support/http/raw.ts";
 import { commandLine } from "../support/server/command-line.ts";
@@ -226,7 +227,7 @@ test("on every answer: not to be kept, not to be guessed at, not another site's"
 
 test("BALANCECTL_REQUIRE_KEYS: a change without a key is 428; reads, and the load run, go on", async () => {
   const url = await createTestDatabase();
-  const env = { DATABASE_URL: url, BALANCECTL_REQUIRE_KEYS: "true" };
+  const env = { DATABASE_URL: asServerRole(url), BALANCECTL_REQUIRE_KEYS: "true" };
   const strict = await startServer(env);
   const send = (headers: Record<string, string>) =>
     exchange(strict.url, {

@@ -1,6 +1,7 @@
 /** Opening, showing and listing users. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, psql } from "../support/database/database.ts";
+import { asServerRole } from "../support/global-setup.ts";
 import { exchange } from "../support/http/client.ts";
 import { account, journalFindings, snapshot } from "../support/oracle/journal.ts";
 import { type RunningServer, startServer } from "../support/server/program.ts";
@@ -18,7 +19,7 @@ interface Page {
 }
 
 const url = await createTestDatabase();
-const server: RunningServer = await startServer({ DATABASE_URL: url });
+const server: RunningServer = await startServer({ DATABASE_URL: asServerRole(url) });
 
 function create(body: unknown, headers: Record<string, string> = {}) {
   return exchange<{ id: number; balance: number }>(server.url, {
@@ -216,7 +217,7 @@ describe("the list", () => {
   let list: RunningServer;
 
   beforeAll(async () => {
-    list = await startServer({ DATABASE_URL: await listUrl() });
+    list = await startServer({ DATABASE_URL: asServerRole(await listUrl()) });
   });
 
   const page = async (query = "") => {

@@ -10,6 +10,7 @@ import pg from "pg";
 import type { TestProject } from "vitest/node";
 import { openEmbeddedPostgres } from "../../src/database/embedded/open.ts";
 import { ensureDatabase } from "../../src/database/ensure-database.ts";
+import { grantRole } from "../../src/database/grants.ts";
 import { migrateUp } from "../../src/database/migrator.ts";
 
 export const templateName = "balancectl_test_template";
@@ -27,12 +28,34 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   await dropDatabase(url, templateName);
   await ensureDatabase(template);
   await migrateUp(template);
+  await makeServerRole(template);
   project.provide("serverUrl", url);
   return async () => {
     await dropDatabase(url, templateName);
     await close();
   };
 }
+
+/** What a server is to have, and no more: most tests of the API run under it. */
+async function makeServerRole(template: string): Promise<void> {
+  const client = new pg.Client(template);
+  await client.connect();
+  const { rows } = await client.query("SELECT FROM pg_roles WHERE rolname = $1", [serverRole]);
+  if (rows.length === 0) await client.query(`CREATE ROLE ${serverRole} LOGIN`);
+  await client.query(`ALTER ROLE ${serverRole} PASSWORD 'server'`);
+  await client.end();
+  await grantRole(template, serverRole, "os:test");
+}
+
+/** The same database for the role that may serve and do nothing by hand. */
+export function asServerRole(url: string): string {
+  const other = new URL(url);
+  other.username = serverRole;
+  other.password = "server";
+  return other.href;
+}
+
+const serverRole = "balancectl_test_server";
 
 export function withDatabase(url: string, name: string): string {
   const other = new URL(url);

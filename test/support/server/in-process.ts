@@ -6,6 +6,7 @@ import type { Ledger } from "../../../src/ledger/ledger.ts";
 import { createLogger } from "../../../src/log.ts";
 import { afterFile } from "../cleanup.ts";
 import { openTestLedger } from "../database/database.ts";
+import { asServerRole } from "../global-setup.ts";
 
 export const appOptions: AppOptions = {
   host: "127.0.0.1",
@@ -27,7 +28,9 @@ export async function serveInProcess(
   options: Parameters<typeof openTestLedger>[1] = {},
   { door, ...app }: Partial<AppOptions> & { door?: Partial<AccessOptions> } = {},
 ): Promise<InProcessServer> {
-  const { ledger, database } = openTestLedger(databaseUrl, options);
+  // The clock is its owner's to set.
+  const url = options.now === undefined ? asServerRole(databaseUrl) : databaseUrl;
+  const { ledger, database } = openTestLedger(url, options);
   const access =
     door === undefined
       ? openToAll
