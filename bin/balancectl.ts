@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 /** The process: argv, environment and signals in, exit code out. Nothing below touches them. */
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readEnvFile } from "../src/cli/env-file.ts";
 import { run } from "../src/cli/program.ts";
+import type { SettingsFile } from "../src/cli/settings-file.ts";
 
 const stopping = new AbortController();
 let asked = false;
@@ -17,9 +19,22 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 // Started by another process over a channel: when it is gone, nobody is left to say stop.
 process.on("disconnect", () => stopping.abort(new Error("the parent process is gone")));
+// Somebody's NODE_UNIQUE_ID is in the environment: Node takes this process for the worker of a cluster that is not
+// there, and to listen would mean to wait for it for ever.
+if (!process.send && process.listenerCount("internalMessage") > 0) {
+  const { default: cluster } = await import("node:cluster");
+  Object.assign(cluster, { isPrimary: true, isWorker: false });
+}
+let settingsFile: SettingsFile | undefined;
 try {
+  const { settings, ignored } = readEnvFile(".env");
   // What the environment has already wins.
-  for (const [name, value] of Object.entries(readEnvFile(".env"))) process.env[name] ??= value;
+  const isNew = (name: string) => process.env[name] === undefined;
+  const names = Object.keys(settings).filter(isNew);
+  for (const name of names) process.env[name] = settings[name];
+  if (names.length > 0) {
+    settingsFile = { path: resolve(".env"), names, ignored: ignored.filter(isNew) };
+  }
 } catch (error) {
   process.stderr.write(`balancectl: .env cannot be read: ${(error as Error).message}\n`);
   process.exit(2);
@@ -28,6 +43,7 @@ try {
 process.exitCode = await run({
   argv: process.argv.slice(2),
   env: process.env,
+  settingsFile,
   stdin: () => process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,

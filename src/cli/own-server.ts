@@ -1,6 +1,7 @@
 /** A `serve` of our own as a child process: a load run starts it when no server is there. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { childEnvironment } from "../child-environment.ts";
 import { BalancectlError } from "../errors.ts";
 import type { Invocation } from "./invocation.ts";
 
@@ -19,7 +20,7 @@ export async function startOwnServer(
 ): Promise<OwnServer> {
   const args = ["serve", "--json", "--host", "127.0.0.1", "--port", "0", "--wait", "0"];
   const child = spawn(nodePath, [script, ...args], {
-    env: { LOG_LEVEL: "warn", ...env },
+    env: { LOG_LEVEL: "warn", ...childEnvironment(env) },
     // A group of its own: Ctrl-C at the terminal is for us, who stop it when the report is made.
     // The channel tells it when we are gone without having said so.
     detached: true,

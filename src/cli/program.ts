@@ -9,6 +9,7 @@ import { watchDelivery } from "./delivery.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 import type { Invocation } from "./invocation.ts";
 import { createOutput, type Output } from "./output.ts";
+import { settingsFileLine } from "./settings-file.ts";
 
 /** Runs the command that argv names. @returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 refused */
 export async function run(asked: Invocation): Promise<number> {
@@ -30,6 +31,7 @@ export async function run(asked: Invocation): Promise<number> {
 
 async function runCommand(invocation: Invocation, output: Output): Promise<number> {
   let exitCode = 0;
+  let { settingsFile } = invocation;
   const context: Context = {
     ...invocation,
     output,
@@ -38,8 +40,12 @@ async function runCommand(invocation: Invocation, output: Output): Promise<numbe
     },
     loadConfig: async (flags = {}) => {
       const { loadConfig } = await import("../config.ts");
-      const given = Object.entries(flags).filter(([, value]) => value !== undefined);
-      return loadConfig({ ...invocation.env, ...Object.fromEntries(given) });
+      const entries = Object.entries(flags).filter(([, value]) => value !== undefined);
+      const given = Object.fromEntries(entries);
+      const line = settingsFile && settingsFileLine(settingsFile, Object.keys(given));
+      if (line !== undefined) invocation.stderr.write(`${line}\n`);
+      settingsFile = undefined;
+      return loadConfig({ ...invocation.env, ...given });
     },
   };
   const program = createProgram(invocation, output);

@@ -6,6 +6,7 @@
 import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
+import { type Environment, workerEnvironment } from "../child-environment.ts";
 import { BalancectlError } from "../errors.ts";
 import { httpUrl } from "../http/server.ts";
 import type { Logger } from "../log.ts";
@@ -16,6 +17,8 @@ import type { FromWorker, ToWorker, WorkerOrders } from "./worker-channel.ts";
 export interface WorkersOptions {
   /** The script that does as ordered when its first argument is "worker". */
   readonly script: string;
+  /** The environment of this process. */
+  readonly env: Environment;
   readonly count: number;
   readonly orders: WorkerOrders;
   readonly log: Logger;
@@ -32,12 +35,13 @@ const figuresMsMax = 1_000;
  * @throws BalancectlError SERVER_FAILED when one cannot start; it has said why on stderr
  */
 export async function startWorkers(options: WorkersOptions): Promise<Service> {
-  const { script, count, log } = options;
-  if (!cluster.isPrimary) {
+  const { script, env, count, log } = options;
+  // What Node makes of a NODE_UNIQUE_ID that nobody meant cannot fork either.
+  if (!cluster.isPrimary || cluster.setupPrimary === undefined) {
     throw new BalancectlError(
       "SERVER_FAILED",
-      "--workers cannot be used where another program starts this one as its worker (pm2 -i): let " +
-        "either of them make the workers",
+      "--workers cannot be used where another program starts this one as its worker (pm2 -i, or " +
+        "NODE_UNIQUE_ID in the environment): let either of them make the workers",
     );
   }
   let stopping = false;
@@ -47,7 +51,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Service> {
   const port = wanted === 0 ? await freePort(host) : wanted;
   const orders = { ...options.orders, config: { ...options.orders.config, port } };
   const fork = () => {
-    const worker = cluster.fork();
+    const worker = cluster.fork(workerEnvironment(env));
     closeWhatItNeverTook(worker);
     // It is told what to do when it says that it listens.
     worker.on("message", (message: FromWorker) => {

@@ -9,6 +9,7 @@ import { createOutput } from "../../src/cli/output.ts";
 import { packageRoot } from "../../src/package-root.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { createTestDatabase } from "../support/database/database.ts";
+import { connecting } from "../support/server/command-line.ts";
 import { balancectl, script, startServer } from "../support/server/program.ts";
 
 const usage = "(balancectl --help shows all commands, balancectl <command> --help one)\n";
@@ -184,8 +185,12 @@ describe("settings", () => {
     const cwd = await folder();
     const url = await createTestDatabase();
     await writeFile(join(cwd, ".env"), `# where\nDATABASE_URL=${url}\nLOG_LEVEL="warn"\n`);
-    const { code, stdout } = await balancectl(["adjust", "1", "-2"], {}, { cwd });
-    expect([code, stdout]).toEqual([0, "User 1: 10,000 → 9,998 (-2)\n"]);
+    const { code, stdout, stderr } = await balancectl(["adjust", "1", "-2"], {}, { cwd });
+    expect([code, stdout, stderr]).toEqual([
+      0,
+      "User 1: 10,000 → 9,998 (-2)\n",
+      `Settings from ${join(cwd, ".env")}, the database too: DATABASE_URL\n${connecting}`,
+    ]);
   });
 
   test("of the environment win over .env", async () => {
@@ -195,7 +200,7 @@ describe("settings", () => {
     const run = await balancectl(["adjust", "1", "-2"], { DATABASE_URL: url }, { cwd });
     expect([run.code, run.stdout]).toEqual([0, "User 1: 10,000 → 9,998 (-2)\n"]);
     const other = await balancectl(["adjust", "1", "-2"], {}, { cwd });
-    expect([other.code, other.stderr.split("\n")[1]]).toEqual([
+    expect([other.code, other.stderr.split("\n")[2]]).toEqual([
       1,
       "balancectl: The database cannot be reached; nothing was changed (connect ECONNREFUSED 127.0.0.1:1)",
     ]);
@@ -216,7 +221,8 @@ describe("settings", () => {
     const { code, stderr } = await balancectl(["serve"], nowhere, { cwd });
     expect([code, stderr]).toEqual([
       2,
-      'balancectl: PORT must be a whole number from 0 to 65535 (it is "x")\n',
+      `Settings from ${join(cwd, ".env")}: PORT\n` +
+        'balancectl: PORT must be a whole number from 0 to 65535 (it is "x")\n',
     ]);
   });
 
@@ -251,7 +257,8 @@ describe("settings", () => {
     const { code, stderr } = await balancectl(["adjust", "1", "2"], {}, { cwd });
     expect([code, stderr]).toEqual([
       2,
-      'balancectl: PORT must be a whole number from 0 to 65535 (it is "x")\n' +
+      `Settings from ${join(cwd, ".env")}, the database too: DATABASE_URL, PORT\n` +
+        'balancectl: PORT must be a whole number from 0 to 65535 (it is "x")\n' +
         "  DATABASE_URL must be a URL that begins with postgres:// or postgresql://\n",
     ]);
   });

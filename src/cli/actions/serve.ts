@@ -16,7 +16,7 @@ import type { Output, Progress } from "../output.ts";
 
 /** Serves until the process is asked to stop, then answers what is in flight. */
 export async function serve(context: Context, flags: ServeFlags): Promise<void> {
-  const { output, stopping, script } = context;
+  const { output, stopping, script, env } = context;
   const config = await context.loadConfig({
     HOST: flags.host,
     PORT: flags.port?.toString(),
@@ -42,7 +42,7 @@ export async function serve(context: Context, flags: ServeFlags): Promise<void> 
         const service: Service =
           flags.workers > 1
             ? await startWorkers({
-                ...{ script, log, count: flags.workers },
+                ...{ script, env, log, count: flags.workers },
                 orders: { config, databaseUrl: opened.url, schema: latest },
               })
             : await startService(config, opened.url, latest, log);

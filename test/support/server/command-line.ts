@@ -52,6 +52,7 @@ export async function runHere(argv: readonly string[], env: Environment = {}): P
   const [stdout, stderr] = [collect(), collect()];
   const code = await runProgram({
     argv,
+    settingsFile: undefined,
     env: { NO_COLOR: "1", LOG_LEVEL: "warn", ...env },
     stdin: () => process.stdin,
     stdout: stdout.stream,
