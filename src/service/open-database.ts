@@ -15,30 +15,39 @@ export interface OpenedDatabase {
   readonly label: string;
   /** Ours alone: its schema is brought up to date without asking. */
   readonly embedded: boolean;
+  /** Resolves when the embedded PostgreSQL was lost for good. */
+  readonly gone: Promise<BalancectlError>;
   close(): Promise<void>;
 }
 
-/** The database that the settings name; without DATABASE_URL the embedded PostgreSQL. */
+/**
+ * The database that the settings name; without DATABASE_URL the embedded PostgreSQL.
+ * @param onLost of whoever serves: the embedded PostgreSQL is started again when it is lost, and this told about it
+ */
 export async function openDatabase(
   config: Config,
   signal: AbortSignal,
   onProgress: (text: string) => void,
+  onLost?: (message: string) => void,
 ): Promise<OpenedDatabase> {
   const { databaseUrl, dataDir, schema } = config;
   if (databaseUrl !== undefined) {
     const label = `${databaseLabel(databaseUrl)}${placeIn(schema)}`;
-    return { url: databaseUrl, label, embedded: false, close: async () => {} };
+    return { url: databaseUrl, label, embedded: false, gone: never, close: async () => {} };
   }
   const folder = resolve(dataDir as string);
-  const embedded = await openEmbeddedPostgres({ dataDir: folder, onProgress, signal });
-  const { port } = new URL(embedded.url);
+  const embedded = await openEmbeddedPostgres({ dataDir: folder, onProgress, onLost, signal });
+  const at = embedded.address ? ` (${embedded.address})` : "";
   return {
     url: schema === undefined ? embedded.url : inSchema(embedded.url, schema),
-    label: `embedded PostgreSQL in ${folder} (127.0.0.1:${port})${placeIn(schema)}`,
+    label: `embedded PostgreSQL in ${folder}${at}${placeIn(schema)}`,
     embedded: true,
+    gone: embedded.gone,
     close: embedded.close,
   };
 }
+
+const never = new Promise<never>(() => {});
 
 function placeIn(schema: string | undefined): string {
   return schema === undefined ? "" : `, its schema "${schema}"`;

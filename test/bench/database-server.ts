@@ -23,7 +23,9 @@ export async function openDatabaseServer(
   url: string | undefined,
   folder: string,
 ): Promise<DatabaseServer> {
-  const embedded = url ? undefined : await openEmbeddedPostgres({ dataDir: join(folder, "bench") });
+  const embedded = url
+    ? undefined
+    : await openEmbeddedPostgres({ dataDir: join(folder, "bench"), listen: { tcpPort: 0 } });
   const serverUrl = url ?? (embedded?.url as string);
   const databases = new Set<string>();
   const prefix = `balancectl_bench_${randomBytes(4).toString("hex")}`;

@@ -149,7 +149,7 @@ describe("a PostgreSQL of its own, which is recovering", async () => {
   await appendFile(join(place.data, "postgresql.auto.conf"), "hot_standby = off\n");
   if (place.user) await chown(standby, place.user.uid, place.user.gid);
   const nothing = await open("/dev/null");
-  const postgres = await startPostgres(place, binaries, nothing.fd, undefined);
+  const postgres = await startPostgres(place, binaries, nothing.fd, undefined, { tcpPort: 0 });
   await nothing.close();
   afterFile(async () => {
     postgres.interrupt();
@@ -157,7 +157,7 @@ describe("a PostgreSQL of its own, which is recovering", async () => {
   });
   // It has written where it listens, or has ended.
   let port: number | undefined;
-  while (port === undefined && postgres.alive()) port = (await findServer(place))?.port;
+  while (port === undefined && postgres.alive()) port = (await findServer(place))?.address?.port;
   const password = await readPassword(place);
   const urlOf = (who: string, name: string) => `postgres://${who}@127.0.0.1:${port}/${name}`;
   const url = urlOf(`balancectl:${password}`, "ledger");

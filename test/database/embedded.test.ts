@@ -2,9 +2,19 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { watch } from "node:fs";
-import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import pg from "pg";
@@ -109,7 +119,7 @@ async function postmaster(dataDir: string): Promise<number | undefined> {
 
 async function expectStopped({ url, dataDir = shared }: { url: string; dataDir?: string }) {
   expect(await postmaster(dataDir)).toBeUndefined();
-  await expect(query(url, "SELECT 1")).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  await expect(query(url, "SELECT 1")).rejects.toMatchObject({ code: "ENOENT" });
 }
 
 async function contents(dataDir: string): Promise<string[]> {
@@ -120,7 +130,7 @@ async function contents(dataDir: string): Promise<string[]> {
 const mode = async (path: string) => (await stat(path)).mode & 0o777;
 
 describe("the first start", () => {
-  test("creates a private, durable, loopback-only database", async () => {
+  test("creates a private, durable database that no network reaches", async () => {
     const { lines, onProgress } = progress();
     const one = await open(shared, { onProgress });
     const folder = join(shared, "postgres-18");
@@ -128,9 +138,12 @@ describe("the first start", () => {
       expect.stringMatching(/^Creating the embedded PostgreSQL in .*postgres-18$/),
       "Starting the embedded PostgreSQL",
     ]);
-    expect(one).toMatchObject({ dataDir: shared, startedHere: true });
-    expect(one.url).toMatch(
-      /^postgres:\/\/balancectl:[\w-]{32}@127\.0\.0\.1:[1-9]\d+\/balancectl$/,
+    expect(one).toMatchObject({ dataDir: shared, startedHere: true, address: undefined });
+    const password = new URL(one.url).password;
+    expect(password).toMatch(/^[\w-]{32}$/);
+    const data = join(folder, "data");
+    expect(one.url).toBe(
+      `postgres://balancectl:${password}@${encodeURIComponent(data)}:5432/balancectl`,
     );
     const [settings] = await query(
       one.url,
@@ -143,7 +156,7 @@ describe("the first start", () => {
        FROM pg_database, pg_authid WHERE datname = current_database() AND rolname = current_user`,
     );
     expect(settings).toEqual({
-      ...{ fsync: "on", commit: "on", listen: "127.0.0.1", max: "200", sockets: "" },
+      ...{ fsync: "on", commit: "on", listen: "", max: "200", sockets: "." },
       ...{ zone: "UTC", locale: "C", encoding: "UTF8", super: true, scram: true },
     });
     const asRoot = process.getuid?.() === 0;
@@ -152,9 +165,10 @@ describe("the first start", () => {
     expect(await mode(join(folder, "data"))).toBe(0o700);
     expect(await mode(join(folder, "data/pgpass"))).toBe(0o600);
     expect(await mode(join(folder, "server.log"))).toBe(0o600);
-    const password = new URL(one.url).password;
+    const socket = await stat(join(data, ".s.PGSQL.5432"));
+    expect([socket.isSocket(), socket.mode & 0o777]).toEqual([true, 0o700]);
     expect(await readFile(join(folder, "data/pgpass"), "utf8")).toBe(
-      `127.0.0.1:*:*:balancectl:${password}\n`,
+      `${data}:*:*:balancectl:${password}\n`,
     );
     expect(await contents(shared)).toEqual(["data", "in-use.json", "server.log"]);
   });
@@ -242,6 +256,49 @@ async function leases(url: string): Promise<unknown[]> {
   const rows = await query(url, "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted");
   return rows.map((row) => row["pid"]);
 }
+
+describe("a server at another place than here is usual", () => {
+  test("left running on loopback by an earlier version is used, and the next has a socket", async () => {
+    const dataDir = join(scratch, "earlier");
+    const passfile = join(dataDir, "postgres-18/data/pgpass");
+    const earlier = await openEmbeddedPostgres({ dataDir, listen: { tcpPort: 0 } });
+    opened.push(earlier);
+    const { password, port } = new URL(earlier.url);
+    expect(earlier).toMatchObject({ address: `127.0.0.1:${port}` });
+    await writeFile(passfile, `127.0.0.1:*:*:balancectl:${password}\n`);
+    await query(earlier.url, "CREATE TABLE kept AS SELECT 42 AS answer");
+    const now = await open(dataDir);
+    expect(now).toMatchObject({ url: earlier.url, startedHere: false });
+    await earlier.close();
+    await now.close();
+    const next = await open(dataDir);
+    expect(next).toMatchObject({ address: undefined, startedHere: true });
+    expect(await query(next.url, "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
+    const data = join(dataDir, "postgres-18/data");
+    expect(await readFile(passfile, "utf8")).toBe(`${data}:*:*:balancectl:${password}\n`);
+    expect(await mode(passfile)).toBe(0o600);
+  });
+
+  test("in a folder whose name is too long for a socket, or has a comma: by a private link", async () => {
+    const dataDir = join(scratch, `a,${"long-".repeat(20)}`);
+    const here = await open(dataDir);
+    const there = await openElsewhere(dataDir);
+    const folderOf = ({ url }: { url: string }) => decodeURIComponent(new URL(url).hostname);
+    for (const one of [here, there]) {
+      expect(folderOf(one).length).toBeLessThan(90);
+      expect(await readlink(folderOf(one))).toBe(join(dataDir, "postgres-18/data"));
+      expect(await mode(dirname(folderOf(one)))).toBe(0o700);
+      expect(await query(one.url, "SELECT 1 AS one")).toEqual([{ one: 1 }]);
+    }
+    expect(folderOf(here)).not.toBe(folderOf(there));
+    await there.leave();
+    await here.close();
+    for (const one of [here, there]) {
+      await expect(stat(dirname(folderOf(one)))).rejects.toMatchObject({ code: "ENOENT" });
+    }
+    expect(await postmaster(dataDir)).toBeUndefined();
+  });
+});
 
 describe("after a crash", () => {
   async function killServer(one: EmbeddedPostgres) {

@@ -18,7 +18,7 @@ test("a balancer in front of two servers: serve says so, and does not begin", as
   const url = new URL(await createTestDatabase());
   const dataDir = await mkdtemp(join(tmpdir(), "balancectl-two-"));
   await chmod(dataDir, 0o755);
-  const embedded = await openEmbeddedPostgres({ dataDir });
+  const embedded = await openEmbeddedPostgres({ dataDir, listen: { tcpPort: 0 } });
   afterFile(async () => {
     await embedded.close();
     await rm(dataDir, { recursive: true });

@@ -75,7 +75,8 @@ async function openServer(): Promise<{ url: string; close: () => Promise<void> }
   if (given) return { url: given, close: async () => {} };
   // Made by the embedded server itself, so that the user it runs as can enter it under root too.
   const dataDir = join(tmpdir(), `balancectl-test-${randomBytes(6).toString("hex")}`);
-  const embedded = await openEmbeddedPostgres({ dataDir });
+  // On a port, for the proxies that tests put before it.
+  const embedded = await openEmbeddedPostgres({ dataDir, listen: { tcpPort: 0 } });
   return {
     url: embedded.url,
     close: async () => {

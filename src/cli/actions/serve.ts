@@ -25,7 +25,7 @@ export async function serve(context: Context, flags: ServeFlags): Promise<void> 
   const log = createLogger(config.logLevel);
   const progress = output.progress("Starting");
   try {
-    const opened = await openDatabase(config, stopping, progress.update);
+    const opened = await openDatabase(config, stopping, progress.update, (lost) => log.warn(lost));
     try {
       const prepare = () => prepareSchema(opened, flags.migrate, stopping);
       const wait: Wait = {
@@ -57,9 +57,10 @@ export async function serve(context: Context, flags: ServeFlags): Promise<void> 
               ...{ config, guards, isOpen, output },
             }),
         );
-        await aborted(stopping);
+        const lost = await Promise.race([aborted(stopping), opened.gone]);
         log.info(await service.figures(), "stopping");
         await service.stop();
+        if (lost) throw lost;
       } finally {
         await lock.release();
       }

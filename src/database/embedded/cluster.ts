@@ -53,8 +53,7 @@ export async function createCluster(place: Place, binaries: Binaries): Promise<v
       await chmod(work, 0o711);
     }
     await runInitdb(place, binaries, made, join(work, "password"));
-    const line = `127.0.0.1:*:*:${databaseName}:${password}\n`;
-    await writePrivate(join(made, "pgpass"), line, user);
+    await writePrivate(join(made, "pgpass"), passLine(place, password), user);
     // initdb flushed its own files. Ours and the new name must survive a power cut as well.
     await syncFolder(made);
     await rename(made, data);
@@ -79,6 +78,27 @@ export async function removeAbandoned({ folder }: Place): Promise<void> {
       await rm(path, { recursive: true, force: true });
     }
   }
+}
+
+/**
+ * For psql, which takes the password for the host that the line names: the folder of the socket, which may have been
+ * moved, and was an address in earlier versions.
+ */
+export async function renewPassfile(place: Place): Promise<void> {
+  const { passfile, user } = place;
+  const password = await readPassword(place);
+  if (password === undefined) return;
+  const line = passLine(place, password);
+  if ((await readFile(passfile, "utf8")) === line) return;
+  const made = `${passfile}.new`;
+  await rm(made, { force: true });
+  await writePrivate(made, line, user);
+  await rename(made, passfile);
+}
+
+/** @see https://www.postgresql.org/docs/current/libpq-pgpass.html */
+function passLine({ data }: Place, password: string): string {
+  return `${data.replace(/[:\\]/g, "\\$&")}:*:*:${databaseName}:${password}\n`;
 }
 
 /** Absent without a cluster. */

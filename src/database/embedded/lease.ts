@@ -13,11 +13,13 @@
  * down, and starts over.
  */
 import { realpath } from "node:fs/promises";
+import { isAbsolute } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
+import { QuietClient } from "../quiet-client.ts";
 import { databaseName, readPassword } from "./cluster.ts";
 import type { Place } from "./place.ts";
-import { type FoundServer, findServer } from "./server.ts";
+import { type FoundServer, findServer, type ServerAddress } from "./server.ts";
+import type { ShortPaths } from "./short-path.ts";
 
 /** The bytes "balancec": a key of the advisory locks of the database `balancectl`. */
 const leaseKey = "7089066454177506659";
@@ -26,16 +28,17 @@ const leaseKey = "7089066454177506659";
 const retakeMsMax = 30_000;
 
 /** pg has these two, its types do not. */
-type Client = pg.Client & { ref(): void; unref(): void };
+type Client = QuietClient & { ref(): void; unref(): void };
 
-/** One server: another one of the same cluster has another process, and mostly another port. */
-interface Address {
-  readonly port: number;
+/** One server: another one of the same cluster has another process. */
+interface Address extends ServerAddress {
   readonly password: string;
   readonly postmasterPid: number;
 }
 
 export interface Lease extends Address {
+  /** Resolves when the server is gone, or has taken no connection for too long, and we had not left. */
+  readonly over: Promise<void>;
   /** Gives it back; `stop` is called if nobody else holds one, and nobody gets one meanwhile. */
   readonly leave: (stop: () => Promise<void>) => Promise<void>;
 }
@@ -46,15 +49,21 @@ export type LeaseAttempt =
   | { readonly lease?: undefined; readonly code: string };
 
 /** One try. Every failure is an answer, as the caller knows better what it means just now. */
-export async function takeLease(place: Place, found: FoundServer): Promise<LeaseAttempt> {
+export async function takeLease(
+  place: Place,
+  found: FoundServer,
+  paths: ShortPaths,
+): Promise<LeaseAttempt> {
   try {
     const password = await readPassword(place);
     if (password === undefined) return { code: "NO_PASSWORD" };
-    if (!found.port) return { code: "NO_PORT" };
-    const address = { port: found.port, password, postmasterPid: found.pid };
+    if (!found.address) return { code: "NO_ADDRESS" };
+    const { host, port } = found.address;
+    const reached = isAbsolute(host) ? paths.of(host) : host;
+    const address = { host: reached, port, password, postmasterPid: found.pid };
     const client = await connectLocked(place, address);
-    const leave = hold(client, (isLeaving) => retake(place, address, isLeaving));
-    return { lease: { ...address, leave } };
+    const held = hold(client, (isLeaving) => retake(place, address, isLeaving));
+    return { lease: { ...address, ...held } };
   } catch (error) {
     const { code, message } = error as Error & { code?: string };
     return { code: code ?? message };
@@ -65,12 +74,17 @@ export async function takeLease(place: Place, found: FoundServer): Promise<Lease
 function hold(
   first: Client,
   again: (isLeaving: () => boolean) => Promise<Client | undefined>,
-): Lease["leave"] {
+): Pick<Lease, "leave" | "over"> {
   let client: Client | undefined;
   let leaving = false;
+  let end: () => void = () => {};
+  const over = new Promise<void>((resolve) => {
+    end = resolve;
+  });
   let retaking: Promise<void> | undefined;
   const keep = (taken: Client | undefined) => {
     client = taken;
+    if (taken === undefined && !leaving) end();
     // It waits for nothing, so it is no reason for the process to live.
     taken?.unref();
     taken?.once("end", () => {
@@ -79,7 +93,7 @@ function hold(
     });
   };
   keep(first);
-  return async (stop) => {
+  const leave: Lease["leave"] = async (stop) => {
     leaving = true;
     await retaking;
     if (!client) return;
@@ -91,6 +105,7 @@ function hold(
       await last.end();
     }
   };
+  return { leave, over };
 }
 
 /** Whether we were the last. A connection that is lost here took its lock and its server with it. */
@@ -159,9 +174,9 @@ async function createDatabase(address: Address): Promise<void> {
   }
 }
 
-async function connect({ port, password }: Address, database: string): Promise<Client> {
-  const client = new pg.Client({
-    host: "127.0.0.1",
+async function connect({ host, port, password }: Address, database: string): Promise<Client> {
+  const client = new QuietClient({
+    host,
     port,
     user: databaseName,
     password,
@@ -174,8 +189,6 @@ async function connect({ port, password }: Address, database: string): Promise<C
     options: "-c lock_timeout=1000 -c statement_timeout=0 -c idle_session_timeout=0",
     query_timeout: 10_000,
   }) as Client;
-  // Whatever happens to the connection, "end" follows, and that is where it is dealt with.
-  client.on("error", () => {});
   try {
     await client.connect();
     return client;

@@ -2,301 +2,81 @@
  * The embedded PostgreSQL: what balancectl runs on when it is given no database. Any number of
  * commands share one server; the first starts it, the last stops it, and a server that was left
  * behind by a killed process is used, and stopped, by the next.
- *
- *     look -> a server of this cluster lives -> take the lease -> open
- *      ^       no cluster                    -> create it --------+
- *      |       a cluster without a server    -> start one --------+
- *      +---------- after each step, and while it is starting -----+
- *
- * Every step may be taken by several processes at once, and is then won by one: a cluster is renamed
- * into place, PostgreSQL itself admits one server to a cluster, and a lease is a lock in the
- * database. The losers look again. So there is no lock file, and nothing to clean up after a crash.
  */
-import { setTimeout as sleep } from "node:timers/promises";
-import { BalancectlError } from "../../errors.ts";
-import { findBinaries } from "./binaries.ts";
-import { claimCluster, clearNote, type Holder, keepTouching } from "./claim.ts";
-import { clusterExists, createCluster, databaseName, removeAbandoned } from "./cluster.ts";
-import { type Lease, takeLease } from "./lease.ts";
-import { type Place, preparePlace, requireReachable } from "./place.ts";
-import { findServer, type ServerProcess, startServer, stopServer } from "./server.ts";
+import { isAbsolute } from "node:path";
+import type { BalancectlError } from "../../errors.ts";
+import { keepTouching } from "./claim.ts";
+import { databaseName } from "./cluster.ts";
+import { keepRunning } from "./keep-running.ts";
+import { type ReachOptions, reachServer, stop } from "./reach-server.ts";
+import type { Listen } from "./server.ts";
+import { createShortPaths } from "./short-path.ts";
 
-/** A server that says nothing for this long is given up. */
-const quietMsMax = 60_000;
-
-/** One that says that it is recovering is waited for longer: stopped, it would begin anew. */
-const openMsMax = 600_000;
-
-/** How long a server elsewhere may take to stop, as in a rolling restart, before we give up. */
-const claimedMsMax = 5_000;
-
-/** A wait that is longer than this is announced. */
-const noticeableMs = 2_000;
-
-/** Another server, a taken port and dying children of a killed server pass; other reasons do not. */
-const failedStartsMax = 6;
-
-export interface EmbeddedOptions {
-  readonly dataDir: string;
-  /** Gets short lines for people: what is being done that takes its time. */
-  readonly onProgress?: ((line: string) => void) | undefined;
+export interface EmbeddedOptions extends ReachOptions {
   /** Gives up: what was started is stopped, and the signal's reason is thrown. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * For whoever goes on using it: a server that is lost is started again, and this gets what is to be known of that.
+   * Without it, one that is lost stays lost.
+   */
+  readonly onLost?: ((message: string) => void) | undefined;
 }
 
 export interface EmbeddedPostgres {
-  /** postgres://balancectl:<password>@127.0.0.1:<port>/balancectl */
+  /** postgres://balancectl:<password>@<folder of its socket, percent-encoded>:5432/balancectl */
   readonly url: string;
+  /** 127.0.0.1:<port>, of a server that has no socket. */
+  readonly address: string | undefined;
   /** As it was given. */
   readonly dataDir: string;
   /** False if the server was running: another command started it. */
   readonly startedHere: boolean;
   /** Releases our use of the server; the last user stops it (fast shutdown). Idempotent. */
   readonly close: () => Promise<void>;
-}
-
-/** What the steps of one opening know of each other. */
-interface Opening {
-  readonly place: Place;
-  readonly onProgress: (line: string) => void;
-  readonly signal: AbortSignal | undefined;
-  readonly startMs: number;
-  /** When a server last gave a sign of life, and what it said. */
-  answerMs: number;
-  answer: string;
-  waitingSinceMs: number | undefined;
-  saidWaiting: boolean;
-  server: ServerProcess | undefined;
-  failedStarts: number;
-  /** Since when the cluster is claimed, and no server of it is to be seen. */
-  claimedSinceMs: number | undefined;
-  /** Ends the touching of the note that says that the cluster is in use. */
-  stopTouching: () => void;
+  /** Resolves when it was lost and did not start again; not without `onLost`. */
+  readonly gone: Promise<BalancectlError>;
 }
 
 /**
  * Opens the database in `<dataDir>/postgres-18`, creating and starting it if need be. People get at
- * it with `PGPASSFILE=<dataDir>/postgres-18/data/pgpass psql -h 127.0.0.1 -p <port> -U balancectl`.
+ * it with `PGPASSFILE=<dataDir>/postgres-18/data/pgpass psql -h <dataDir>/postgres-18/data -U balancectl`.
  * @throws BalancectlError EMBEDDED_UNAVAILABLE with what to do
  */
 export async function openEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
-  const { dataDir, onProgress = () => {}, signal } = options;
-  let opening: Opening | undefined;
+  const { dataDir, onLost, signal } = options;
+  const paths = createShortPaths();
   try {
-    signal?.throwIfAborted();
-    opening = beginning(await preparePlace(dataDir), onProgress, signal);
-    return opened(dataDir, opening, await reachServer(opening));
+    const { place, lease, startedHere } = await reachServer(options, paths, signal);
+    const { host, port, password } = lease;
+    const running = keepRunning(
+      lease,
+      onLost && {
+        onLost,
+        reach: async (leaving) => {
+          // One on loopback comes back to its port.
+          const listen: Listen = isAbsolute(host) ? "socket" : { tcpPort: port };
+          return (await reachServer({ dataDir, listen, mustExist: true }, paths, leaving)).lease;
+        },
+      },
+    );
+    const stopTouching = keepTouching(place);
+    let closing: Promise<void> | undefined;
+    return {
+      url: `postgres://${databaseName}:${encodeURIComponent(password)}@${encodeURIComponent(host)}:${port}/${databaseName}`,
+      address: isAbsolute(host) ? undefined : `${host}:${port}`,
+      dataDir,
+      startedHere,
+      gone: running.gone,
+      close: () => {
+        closing ??= running
+          .leave(({ postmasterPid }) => stop(place, postmasterPid))
+          .finally(stopTouching)
+          .finally(paths.release);
+        return closing;
+      },
+    };
   } catch (error) {
-    // What went wrong first is what people are told.
-    if (opening) await stopOwnServer(opening).catch(() => {});
-    opening?.stopTouching();
-    if (signal?.aborted) throw signal.reason;
-    if (error instanceof BalancectlError) throw error;
-    const message =
-      `The embedded PostgreSQL in ${dataDir} cannot be used: ${(error as Error).message}. ` +
-      "Set BALANCECTL_DATA_DIR to another folder, or set DATABASE_URL";
-    throw new BalancectlError("EMBEDDED_UNAVAILABLE", message, { cause: error });
+    paths.release();
+    throw error;
   }
-}
-
-function beginning(
-  place: Place,
-  onProgress: Opening["onProgress"],
-  signal: Opening["signal"],
-): Opening {
-  const startMs = Date.now();
-  const nothingYet = {
-    answerMs: startMs,
-    answer: "no answer",
-    saidWaiting: false,
-    waitingSinceMs: undefined,
-  };
-  return {
-    ...{ place, onProgress, signal, startMs, ...nothingYet, server: undefined, failedStarts: 0 },
-    ...{ claimedSinceMs: undefined, stopTouching: () => {} },
-  };
-}
-
-function opened(dataDir: string, opening: Opening, lease: Lease): EmbeddedPostgres {
-  const { place, server } = opening;
-  const { port, password, postmasterPid } = lease;
-  const own = server?.pid === postmasterPid ? server : undefined;
-  // It is meant to outlive us if others use it.
-  own?.unref();
-  opening.stopTouching();
-  const stopTouching = keepTouching(place);
-  const address = `${encodeURIComponent(password)}@127.0.0.1:${port}`;
-  let closing: Promise<void> | undefined;
-  return {
-    url: `postgres://${databaseName}:${address}/${databaseName}`,
-    dataDir,
-    startedHere: own !== undefined,
-    close: () => {
-      closing ??= lease.leave(() => stop(place, postmasterPid)).finally(stopTouching);
-      return closing;
-    },
-  };
-}
-
-/** The loop of the module's head. */
-async function reachServer(opening: Opening): Promise<Lease> {
-  const { place, signal } = opening;
-  for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 1.5, 200)) {
-    signal?.throwIfAborted();
-    const found = await findServer(place);
-    if (found && found.process !== "gone") {
-      const attempt = await takeLease(place, found);
-      if (attempt.lease) {
-        if (!signal?.aborted) return attempt.lease;
-        await attempt.lease.leave(() => stop(place, found.pid));
-        continue;
-      }
-      noteAnswer(opening, attempt.code);
-    }
-    if (opening.server?.alive()) {
-      await pause(opening, pauseMs);
-    } else if (found?.process === "ours") {
-      // Ours, if we started one, gave way to this.
-      opening.server = undefined;
-      opening.failedStarts = 0;
-      opening.claimedSinceMs = undefined;
-      await pause(opening, pauseMs);
-    } else if (await clusterExists(place)) {
-      await start(opening, found?.pid);
-      if (opening.server) pauseMs = 5;
-    } else {
-      await create(opening);
-    }
-  }
-}
-
-async function create(opening: Opening): Promise<void> {
-  const { place, onProgress } = opening;
-  await requireReachable(place);
-  const binaries = await findBinaries(place, onProgress);
-  onProgress(`Creating the embedded PostgreSQL in ${place.folder}`);
-  await createCluster(place, binaries);
-  opening.answerMs = Date.now();
-}
-
-async function start(opening: Opening, stalePid: number | undefined): Promise<void> {
-  const { place, onProgress, signal, server } = opening;
-  if (server) await noteFailedStart(opening, server);
-  await requireReachable(place);
-  const binaries = await findBinaries(place, onProgress);
-  const claim = await claimCluster(place, onProgress);
-  if (!claim.file) return await waitForHolder(opening, claim.holder, claim.isNear);
-  opening.claimedSinceMs = undefined;
-  if (!server) {
-    const crashed = stalePid !== undefined;
-    onProgress(
-      crashed
-        ? "Recovering the embedded PostgreSQL, which was not stopped properly"
-        : "Starting the embedded PostgreSQL",
-    );
-  }
-  try {
-    signal?.throwIfAborted();
-    await removeAbandoned(place);
-    opening.server = await startServer(place, binaries, claim.file.fd, stalePid);
-    opening.stopTouching();
-    opening.stopTouching = keepTouching(place);
-  } finally {
-    await claim.file.close();
-  }
-  opening.answerMs = Date.now();
-}
-
-/** Another of our own processes may be starting it, and will be seen; or it is stopping elsewhere. */
-async function waitForHolder(
-  opening: Opening,
-  holder: Holder | undefined,
-  isNear: boolean,
-): Promise<void> {
-  const { place, signal } = opening;
-  opening.server = undefined;
-  opening.claimedSinceMs ??= Date.now();
-  const patienceMs = isNear ? quietMsMax : claimedMsMax;
-  if (Date.now() - opening.claimedSinceMs < patienceMs) {
-    await sleep(50, undefined, { signal });
-    return;
-  }
-  const who = holder
-    ? `process ${holder.pid} on ${holder.host}, since ${holder.since}`
-    : "by a program that left no note of itself";
-  throw new BalancectlError(
-    "EMBEDDED_UNAVAILABLE",
-    `The embedded PostgreSQL in ${place.folder} is in use elsewhere: ${who}. A second one on the same ` +
-      "files would destroy them. Stop that one first, set BALANCECTL_DATA_DIR to a folder of this one's " +
-      "own, or set DATABASE_URL for both",
-  );
-}
-
-async function stop(place: Place, pid: number): Promise<void> {
-  await stopServer(place, pid);
-  await clearNote(place);
-}
-
-async function noteFailedStart(opening: Opening, server: ServerProcess): Promise<void> {
-  opening.failedStarts += 1;
-  if (opening.failedStarts < failedStartsMax) {
-    await sleep(25 * 2 ** opening.failedStarts, undefined, { signal: opening.signal });
-    return;
-  }
-  const { log } = opening.place;
-  throw new BalancectlError(
-    "EMBEDDED_UNAVAILABLE",
-    `The embedded PostgreSQL does not start. The end of ${log}:\n${await server.logged()}`,
-  );
-}
-
-/** A server that answers, be it with a refusal, is alive. One that refuses us for good is an error. */
-function noteAnswer(opening: Opening, code: string): void {
-  const { place } = opening;
-  opening.answer = code;
-  // 57P03: it is starting, recovering or stopping. 55P03: it is being stopped. 53300: it is full.
-  if (code === "57P03" || code === "55P03" || code === "53300") opening.answerMs = Date.now();
-  const refused = code === "28P01" || code === "28000";
-  if (!refused && code !== "NO_PASSWORD") return;
-  throw new BalancectlError(
-    "EMBEDDED_UNAVAILABLE",
-    refused
-      ? `The embedded PostgreSQL refuses the password in ${place.passfile} (${code}). Put the ` +
-          "right one there, or set DATABASE_URL"
-      : `${place.passfile}, which holds the password of the embedded PostgreSQL, is missing. ` +
-          "Restore it, or set DATABASE_URL",
-  );
-}
-
-async function pause(opening: Opening, ms: number): Promise<void> {
-  const { place, server, signal, startMs } = opening;
-  const nowMs = Date.now();
-  if (nowMs - opening.answerMs > quietMsMax || nowMs - startMs > openMsMax) {
-    throw new BalancectlError(
-      "EMBEDDED_UNAVAILABLE",
-      `The embedded PostgreSQL in ${place.folder} runs but cannot be used (${opening.answer}). ` +
-        `See ${place.log}`,
-    );
-  }
-  opening.waitingSinceMs ??= nowMs;
-  if (nowMs - opening.waitingSinceMs > noticeableMs && !opening.saidWaiting) {
-    opening.saidWaiting = true;
-    opening.onProgress("Waiting for the embedded PostgreSQL");
-  }
-  const over = sleep(ms, undefined, { signal });
-  await (server?.alive() ? Promise.race([over, server.exited]) : over);
-}
-
-/** After a failure: nobody would stop what we started, unless somebody else has joined it already. */
-async function stopOwnServer({ place, server }: Opening): Promise<void> {
-  if (!server?.alive()) return;
-  const found = await findServer(place);
-  const attempt = found?.pid === server.pid ? await takeLease(place, found) : undefined;
-  if (attempt?.lease) {
-    await attempt.lease.leave(() => stop(place, server.pid));
-  } else {
-    server.interrupt();
-    await Promise.race([server.exited, sleep(quietMsMax, undefined, { ref: false })]);
-  }
-  server.unref();
 }

@@ -18,7 +18,7 @@ export interface Place {
   readonly folder: string;
   /** The cluster, PostgreSQL's own data directory. */
   readonly data: string;
-  /** `127.0.0.1:*:*:balancectl:<password>`; inside the cluster, so that neither exists alone. */
+  /** `<data>:*:*:balancectl:<password>`; inside the cluster, so that neither exists alone. */
   readonly passfile: string;
   readonly log: string;
   /** Absent: ourselves. */

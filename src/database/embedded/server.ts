@@ -9,7 +9,7 @@ import { once } from "node:events";
 import { constants } from "node:fs";
 import { open, readFile, readlink, realpath, rename, stat } from "node:fs/promises";
 import { createServer } from "node:net";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BalancectlError } from "../../errors.ts";
 import { type Binaries, locateBinaries } from "./binaries.ts";
@@ -23,11 +23,29 @@ const stopMsMax = 60_000;
 /** The log starts afresh beyond this, with one predecessor kept. */
 const logBytesMax = 10_000_000;
 
+/** Where a server listens: an address, or the folder of its socket, and the port that names it. */
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Where one is to listen: at a socket in the cluster's folder, which its user alone can enter, so that nobody else
+ * can take its place; or on loopback, where anybody may who finds the port free (0: a free one).
+ */
+export type Listen = "socket" | { readonly tcpPort: number };
+
+/** Windows has no sockets that PostgreSQL and Node could both use. */
+export const listenByDefault: Listen = process.platform === "win32" ? { tcpPort: 0 } : "socket";
+
+/** The socket's name: there is one in the folder. */
+const socketPort = 5432;
+
 /** What `postmaster.pid` says, and whether it is true. */
 export interface FoundServer {
   readonly pid: number;
   /** Absent while the server has not got as far as writing it. */
-  readonly port: number | undefined;
+  readonly address: ServerAddress | undefined;
   /** `gone`: it ended without tidying up, and its number may by now be another program's. */
   readonly process: "ours" | "gone" | "unknown";
 }
@@ -47,11 +65,21 @@ export interface ServerProcess {
 
 export async function findServer(place: Place): Promise<FoundServer | undefined> {
   const text = await readFile(join(place.data, "postmaster.pid"), "utf8").catch(absentIfMissing);
-  const [number, , , port] = (text ?? "").split("\n").map(Number);
+  const lines = (text ?? "").split("\n");
+  const number = Number(lines[0]);
   if (!number) return undefined;
-  // Negative: a server in single-user mode, which has no port.
+  // Negative: a server in single-user mode, which listens nowhere.
   const pid = Math.abs(number);
-  return { pid, port: port || undefined, process: await identify(pid, place) };
+  return { pid, address: addressIn(lines, place), process: await identify(pid, place) };
+}
+
+/** A server that an earlier version has left running, or Windows, listens on loopback. */
+function addressIn(lines: readonly string[], { data }: Place): ServerAddress | undefined {
+  const [, , , portLine, folder, address] = lines;
+  const port = Number(portLine);
+  if (!port) return undefined;
+  if (folder) return { host: resolve(data, folder), port };
+  return address ? { host: address, port } : undefined;
 }
 
 /**
@@ -63,6 +91,7 @@ export async function startServer(
   binaries: Binaries,
   claimed: number,
   stale: number | undefined,
+  listen: Listen = listenByDefault,
 ): Promise<ServerProcess> {
   const log = await openLog(place);
   try {
@@ -72,7 +101,7 @@ export async function startServer(
     // its user, unless it is an ancestor's. Naming it as one, the way pg_ctl does, leaves all else
     // in place that keeps two servers off one cluster; removing the file would not.
     if (stale !== undefined) options.env["PG_GRANDPARENT_PID"] = String(stale);
-    const child = spawn(binaries.postgres, await serverArgs(place), {
+    const child = spawn(binaries.postgres, await serverArgs(place, listen), {
       ...options,
       stdio: ["ignore", log.fd, log.fd, claimed],
     });
@@ -118,15 +147,21 @@ export async function stopServer(place: Place, pid: number): Promise<void> {
   }
 }
 
-async function serverArgs(place: Place): Promise<string[]> {
-  const settings = {
-    port: await freePort(),
-    listen_addresses: "127.0.0.1",
-    unix_socket_directories: "",
-    max_connections: 200,
-  };
+async function serverArgs(place: Place, listen: Listen): Promise<string[]> {
+  const settings = { ...(await listenSettings(listen)), max_connections: 200 };
   const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
   return ["-D", place.data, ...flags];
+}
+
+/** The port comes first: `psCommand` looks for it. */
+async function listenSettings(listen: Listen): Promise<Record<string, string | number>> {
+  if (listen !== "socket") {
+    const port = listen.tcpPort || (await freePort());
+    return { port, listen_addresses: "127.0.0.1", unix_socket_directories: "" };
+  }
+  // From where it works, which is the cluster's folder: the name of a socket holds 107 bytes at the most.
+  const sockets = { unix_socket_directories: ".", unix_socket_permissions: "0700" };
+  return { port: socketPort, listen_addresses: "", ...sockets, unix_socket_group: "" };
 }
 
 /** Somebody may take it before PostgreSQL does: the caller then starts again with another. */
