@@ -13,6 +13,7 @@ export interface DatabaseUrl {
   readonly password: string | undefined;
   readonly database: string | undefined;
   readonly tls: Tls;
+  readonly auth: readonly AuthMethod[];
   /** Names of files. */
   readonly sslrootcert: string | undefined;
   readonly sslcert: string | undefined;
@@ -35,6 +36,10 @@ export type Target = "any" | "read-write" | "primary";
 /** Off, encrypted, of a certified server, or of a certified server of this name. */
 export type Tls = "disable" | "require" | "verify-ca" | "verify-full";
 
+/** How a server may have us prove who we are; "none" is that it does not ask. */
+export type AuthMethod = (typeof authMethods)[number];
+const authMethods = ["password", "md5", "scram-sha-256", "none"] as const;
+
 /** What is wrong with the text, as it follows "DATABASE_URL". Never a part of the text that may be secret. */
 export class DatabaseUrlProblem extends Error {}
 
@@ -42,13 +47,15 @@ export class DatabaseUrlProblem extends Error {}
 export function parseDatabaseUrl(text: string): DatabaseUrl {
   const given = partsOf(text);
   const places = placesOf(given["host"] ?? "", given["port"] ?? "");
+  const tls = tlsAt(places, given);
   return {
     places,
     target: targetOf(given["target_session_attrs"], places),
     user: given["user"] || undefined,
     password: given["password"] || undefined,
     database: given["dbname"] || undefined,
-    tls: tlsAt(places, given),
+    tls,
+    auth: authOf(given["require_auth"], tls),
     sslrootcert: given["sslrootcert"] === "system" ? undefined : given["sslrootcert"] || undefined,
     sslcert: given["sslcert"] || undefined,
     sslkey: given["sslkey"] || undefined,
@@ -71,6 +78,7 @@ const environment: readonly [part: string, variable: string][] = [
   ["sslcert", "PGSSLCERT"],
   ["sslkey", "PGSSLKEY"],
   ["target_session_attrs", "PGTARGETSESSIONATTRS"],
+  ["require_auth", "PGREQUIREAUTH"],
 ];
 
 /**
@@ -135,7 +143,7 @@ function partsOf(text: string): Record<string, string> {
 const known = [
   ...["host", "port", "user", "password", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey"],
   ...["ssl", "options", "application_name", "connect_timeout", "uselibpqcompat"],
-  "target_session_attrs",
+  ...["target_session_attrs", "require_auth"],
 ];
 
 function parameters(query: string): Record<string, string> {
@@ -204,6 +212,24 @@ function targetOf(text: string | undefined, places: readonly Place[]): Target {
           "primary or any",
       );
   }
+}
+
+/**
+ * As libpq's require_auth, but by default without what gives the password to whoever asks for it, or a digest that is
+ * as good: another may listen where the server did. A server that is certified under its name may ask; a host of the
+ * same authority (verify-ca) may be anybody's.
+ */
+function authOf(text: string | undefined, tls: Tls): readonly AuthMethod[] {
+  if (!text) return tls === "verify-full" ? authMethods : ["scram-sha-256", "none"];
+  const names = text.split(",").map((name) => name.replace(/^!/, ""));
+  const unknown = names.find((name) => !(authMethods as readonly string[]).includes(name));
+  const negations = text.split(",").filter((name) => name.startsWith("!")).length;
+  if (unknown !== undefined || (negations > 0 && negations < names.length)) {
+    problem(
+      `has a require_auth that is no list of ${authMethods.join(", ")}, or of what not, with !`,
+    );
+  }
+  return authMethods.filter((method) => names.includes(method) === (negations === 0));
 }
 
 function hostAndPort(text: string): { host: string; port: string | undefined } {

@@ -3,9 +3,10 @@ import { readFileSync } from "node:fs";
 import type pg from "pg";
 import { type DatabaseUrl, type Place, parseDatabaseUrl, type Target } from "../database-url.ts";
 import { BalancectlError } from "../errors.ts";
+import type { QuietClientConfig } from "./quiet-client.ts";
 import { pinned, type Settings, settingsOf } from "./session.ts";
 
-export interface ConnectionParts extends pg.ClientConfig {
+export interface ConnectionParts extends QuietClientConfig {
   readonly ssl: false | NonNullable<Exclude<pg.ClientConfig["ssl"], boolean>>;
   readonly connectionTimeoutMillis: number;
 }
@@ -29,6 +30,7 @@ export function connectionParts(url: string): ConnectionParts {
     ...(password !== undefined && { password }),
     ...(database !== undefined && { database }),
     ssl: sslOf(parts),
+    auth: parts.auth,
     ...(options !== undefined && !isSettings && { options }),
     application_name: applicationName ?? "balancectl",
     connectionTimeoutMillis: (parts.connectTimeoutSeconds ?? 5) * 1_000,

@@ -104,6 +104,11 @@ export function noAnswer(sent: boolean): Failure {
   return asSaid(sent ? unclear(lost) : notNow("The database cannot be reached"));
 }
 
+/** It asked for the password in a way that would give it away. */
+export function notTrusted(): Failure {
+  return asSaid(notNow("The database was not given the password that it asks for"));
+}
+
 /** The server has committed, and does not know whether its standby has. */
 export function notReplicated(): Failure {
   return asSaid(

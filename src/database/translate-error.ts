@@ -4,7 +4,8 @@
  */
 import pg from "pg";
 import { BalancectlError } from "../errors.ts";
-import { type Failure, failureOf, noAnswer, notReplicated } from "./failures.ts";
+import { type Failure, failureOf, noAnswer, notReplicated, notTrusted } from "./failures.ts";
+import { refusedAuth } from "./quiet-client.ts";
 
 /** The SQLSTATE of a server-reported error; undefined when the server said nothing. */
 export function sqlState(error: unknown): string | undefined {
@@ -59,11 +60,18 @@ export function translateError(error: unknown, sent = false): BalancectlError {
   if (error instanceof BalancectlError) return error;
   const said = serverError(error);
   if (said !== undefined) return thrown(failureOf(said, sent), error);
+  if (isRefusedAuth(error)) return thrown(notTrusted(), error);
   // A fault of ours, before it was sent; otherwise a socket error, the driver's "terminated" or "timeout".
   if (!sent && (error instanceof TypeError || error instanceof RangeError)) {
     return new BalancectlError("INTERNAL", undefined, { cause: error, applied: "no" });
   }
   return thrown(noAnswer(sent), error);
+}
+
+/** Sequelize wraps it. */
+function isRefusedAuth(error: unknown): boolean {
+  const original = error instanceof Error && "original" in error ? error.original : error;
+  return (original as { code?: unknown } | undefined)?.code === refusedAuth;
 }
 
 /** Of a change that was committed without waiting for the standby that it should have waited for. */

@@ -21,6 +21,8 @@ import { commandLine } from "../support/server/command-line.ts";
 import { balancectl } from "../support/server/program.ts";
 
 describe("is read", () => {
+  const everyProven = ["scram-sha-256", "none"];
+  const every = ["password", "md5", ...everyProven];
   const plain = { host: "h", port: 5432, user: undefined, password: undefined, database: "d" };
 
   test.each<[string, object]>([
@@ -100,6 +102,13 @@ describe("is read", () => {
         ],
       },
     ],
+    ["postgres://h/d?require_auth=password,md5", { ...plain, auth: ["password", "md5"] }],
+    ["postgres://h/d?require_auth=!none", { ...plain, auth: ["password", "md5", "scram-sha-256"] }],
+    ["postgres://h/d?require_auth=", plain],
+    [
+      "postgres://h/d?sslmode=verify-full&require_auth=scram-sha-256",
+      { ...plain, tls: "verify-full", auth: ["scram-sha-256"] },
+    ],
     ["postgres://h/d?target_session_attrs=read-write", { ...plain, target: "read-write" }],
   ])("%s", (url, wanted) => {
     const { host, port, ...parts } = { ...plain, ...wanted };
@@ -111,8 +120,9 @@ describe("is read", () => {
     };
     const others = { applicationName: undefined, connectTimeoutSeconds: undefined, tls: "disable" };
     const several = "places" in parts;
+    const auth = "tls" in parts && parts.tls === "verify-full" ? every : everyProven;
     const where = { places: [{ host, port }], target: several ? "read-write" : "any" };
-    expect(parseDatabaseUrl(url)).toEqual({ ...none, ...others, ...where, ...parts });
+    expect(parseDatabaseUrl(url)).toEqual({ ...none, ...others, ...where, auth, ...parts });
   });
 
   test.each<[string, RegExp]>([
@@ -143,6 +153,8 @@ describe("is read", () => {
     ["postgres://h/d?sslmode=verify-ca", /without sslrootcert/],
     ["postgres://h/d?ssl=true&sslmode=disable", /both ssl and sslmode/],
     ["postgres://h/d?uselibpqcompat=false", /means here what it means to psql/],
+    ["postgres://h/d?require_auth=gss", /require_auth that is no list of password, md5, /],
+    ["postgres://h/d?require_auth=!md5,none", /require_auth that is no list/],
     ["postgres://h/d?connect_timeout=soon", /no whole number of seconds/],
   ])("but not %s", (url, words) => {
     expect(() => parseDatabaseUrl(url)).toThrow(words);
@@ -162,6 +174,7 @@ describe("is read", () => {
     ["postgres://", { PGHOST: "/tmp", PGDATABASE: "a&b" }, { host: "/tmp", database: "a&b" }],
     ["postgres://h/d", { PGSSLMODE: "require" }, { tls: "require" }],
     ["postgres://h/d?ssl=0", { PGSSLMODE: "require" }, { tls: "disable" }],
+    ["postgres://h/d", { PGREQUIREAUTH: "md5" }, { auth: ["md5"] }],
     [
       "postgres://h/d?port=7",
       { PGPORT: "6000", PGOPTIONS: "-c a=b" },

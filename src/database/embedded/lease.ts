@@ -182,6 +182,7 @@ async function connect({ host, port, password }: Address, database: string): Pro
     password,
     database,
     ssl: false,
+    auth: ["scram-sha-256"],
     application_name: "balancectl lease",
     connectionTimeoutMillis: 5_000,
     // Waits are short, so that a caller who is told to give up does; idling is not limited. Said
