@@ -4,7 +4,7 @@ import { BalancectlError } from "../errors.ts";
 import { holdSecondsMax } from "../limits.ts";
 import { balanceMax } from "./operation.ts";
 
-/** Longest metadata, as JSON text in UTF-8. */
+/** Longest metadata, as JSON text in UTF-8 whose numbers are written out, as PostgreSQL keeps them. */
 export const metadataBytesMax = 4_096;
 
 const range = (min: number) => `a whole number from ${min} to ${balanceMax}`;
@@ -92,7 +92,15 @@ export const metadata = z
     // What is too large may also be too deep to be walked.
     abort: true,
   })
-  .refine(isStorable, { error: "must not contain NUL, broken Unicode or numbers beyond range" });
+  .refine(isStorable, {
+    error: "must not contain NUL, broken Unicode or numbers beyond range",
+    abort: true,
+  })
+  .refine(fitsWrittenOut, {
+    error:
+      `must have at most ${metadataBytesMax} bytes as JSON with its numbers written out, as they are kept ` +
+      "(1e300 is 301 bytes); a text is kept as it is",
+  });
 
 /** Who asked, as the journal shows it. */
 export const actorText = z
@@ -189,6 +197,32 @@ function fitsMetadata(value: unknown): boolean {
     // Nested deeper than the stack: far beyond the limit.
     return false;
   }
+}
+
+/**
+ * jsonb keeps 5e-324 as 326 characters and gives them to every reader: without a bound on those, a page of a few
+ * megabytes becomes one of 190.
+ */
+function fitsWrittenOut(value: unknown): boolean {
+  const text = JSON.stringify(value);
+  if (!/\de[+-]\d/.test(text)) return true;
+  return Buffer.byteLength(text) + growthOf(value) <= metadataBytesMax;
+}
+
+/** How many characters longer the numbers are without exponents. JavaScript writes one with a single digit before it. */
+function growthOf(value: unknown): number {
+  if (typeof value === "number") {
+    const text = String(value);
+    const found = /^-?\d(?:\.(\d+))?e([+-]\d+)$/.exec(text);
+    if (found === null) return 0;
+    const [, fraction = "", exponent] = found;
+    const power = Number(exponent);
+    // 1.5e-7 is 0.00000015, 1.5e+21 a 15 with 20 zeros.
+    const digits = power < 0 ? "0.".length + fraction.length - power : power + 1;
+    return digits + (value < 0 ? 1 : 0) - text.length;
+  }
+  if (value === null || typeof value !== "object") return 0;
+  return Object.values(value).reduce((sum: number, inner) => sum + growthOf(inner), 0);
 }
 
 /** jsonb takes neither NUL nor lone surrogates; JSON.parse turns 1e400 into Infinity. */

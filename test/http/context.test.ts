@@ -109,6 +109,7 @@ describe("reference and metadata are kept on the entry and come back in history"
     ],
     ["emoji, in any place", { "🍕": "🍕🇺🇦👩‍👩‍👧", note: "line\nbreak\ttab \u0001" }],
     ["names that mean something elsewhere", { constructor: 1, toString: 2, amount: 3, "a b": 4 }],
+    ["as many bytes with its numbers written out", { n: tiny(12), x: "x".repeat(4_096 - 3_938) }],
     ["the largest number", { n: Number.MAX_SAFE_INTEGER, x: 1.7976931348623157e308 }],
     ["4,096 bytes", { a: "x".repeat(4_096 - 8) }],
     ["4,096 bytes of two-byte letters", { a: "ї".repeat((4_096 - 8) / 2) }],
@@ -118,6 +119,11 @@ describe("reference and metadata are kept on the entry and come back in history"
     expect((await lastEntryOf(user))?.metadata).toEqual(metadata);
   });
 });
+
+/** Each is 7 bytes in a request and 326 as PostgreSQL has it. */
+function tiny(count: number): number[] {
+  return Array.from({ length: count }, () => 5e-324);
+}
 
 function deep(levels: number): object {
   let value: object = {};
@@ -157,6 +163,16 @@ describe("what cannot be kept is refused, on every write, and nothing is stored"
     ["null for metadata", '"metadata":null', object("null")],
     ["4,097 bytes of metadata", `"metadata":{"a":"${"x".repeat(4_089)}"}`, big],
     ["10 kB of metadata", `"metadata":{"a":"${"x".repeat(10_000)}"}`, big],
+    [
+      "numbers that are long where they are kept",
+      `"metadata":${JSON.stringify({ n: tiny(12), x: "x".repeat(4_096 - 3_937) })}`,
+      /^metadata must have at most 4096 bytes as JSON with its numbers written out/,
+    ],
+    [
+      "huge negative numbers",
+      `"metadata":{"n":[${"-1.5e300,".repeat(13)}{"m":-1.5e300}]}`,
+      /^metadata must have at most 4096 bytes as JSON with its numbers written out/,
+    ],
     ["NUL in metadata", '"metadata":{"a":["b\\u0000"]}', broken],
     ["NUL in a name of metadata", '"metadata":{"\\u0000":1}', broken],
     ["half a character in metadata", '"metadata":{"a":"\\udc00"}', broken],
