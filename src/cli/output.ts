@@ -4,6 +4,7 @@
  */
 import { Chalk, type ChalkInstance } from "chalk";
 import type { BalancectlError } from "../errors.ts";
+import { printable, printableLines } from "../printable.ts";
 
 export interface Output {
   readonly json: boolean;
@@ -63,32 +64,38 @@ export function createOutput(
     paint,
     columns: stdout.columns || 80,
     result: (data, text) => {
-      stdout.write(`${json ? JSON.stringify(data) : text()}\n`);
+      stdout.write(`${json ? jsonText(data) : printableLines(text())}\n`);
     },
-    line: (text) => write(`${text}\n`),
+    line: (text) => write(`${printableLines(text)}\n`),
     list: (name) => {
       list = startList(name, write);
       return list;
     },
     progress: (text) => {
-      if (redrawn) return startSpinner(stderr, text);
-      return json ? silent : startLines(stderr, text);
+      if (json) return silent;
+      const started = printableLines(text);
+      return tamed(redrawn ? startSpinner(stderr, started) : startLines(stderr, started));
     },
     note: (text) => {
-      if (!json) stderr.write(`${paintError.dim(text)}\n`);
+      if (!json) stderr.write(`${paintError.dim(printableLines(text))}\n`);
     },
     failure: (error) => {
       if (json) {
         const { code, message } = error;
-        const told = JSON.stringify({ success: false, error: { code, message } });
+        const told = jsonText({ success: false, error: { code, message } });
         stdout.write(list?.isOpen ? `]},${told.slice(1)}\n` : `${told}\n`);
       } else {
-        const [first, ...rest] = error.message.split("\n");
+        const [first, ...rest] = error.message.split("\n").map(printable);
         stderr.write(`${paintError.red("balancectl:")} ${first}\n`);
         for (const line of rest) stderr.write(`  ${line}\n`);
       }
     },
   };
+}
+
+/** JSON that a terminal may show. */
+export function jsonText(data: unknown): string {
+  return printable(JSON.stringify(data));
 }
 
 /** Rows as aligned columns, two blanks apart. `right` names the columns that hold numbers. */
@@ -141,7 +148,7 @@ function startList(
   const list = {
     isOpen: false,
     item: async (data: unknown) => {
-      const text = before + JSON.stringify(data);
+      const text = before + jsonText(data);
       before = ",";
       list.isOpen = true;
       await write(text);
@@ -149,7 +156,7 @@ function startList(
     end: async (rest: object) => {
       list.isOpen = false;
       const head = before === "," ? "" : before;
-      await write(`${head}],${JSON.stringify(rest).slice(1)},"success":true}\n`);
+      await write(`${head}],${jsonText(rest).slice(1)},"success":true}\n`);
     },
   };
   return list;
@@ -172,6 +179,15 @@ function drained(stdout: NodeJS.WriteStream, stopping: AbortSignal): Promise<voi
     stdout.on("drain", over);
     stopping.addEventListener("abort", over);
   });
+}
+
+/** What is shown names folders and hosts. */
+function tamed({ update, step, end }: Progress): Progress {
+  return {
+    update: (text) => update(printableLines(text)),
+    step: (text) => step(printableLines(text)),
+    end: (text) => end(text === undefined ? undefined : printableLines(text)),
+  };
 }
 
 const silent: Progress = { update: () => {}, step: () => {}, end: () => {} };

@@ -1,4 +1,5 @@
 /** Says that a file of the working directory decides: nobody named it, and it may not be whose one thinks. */
+import { printable } from "../printable.ts";
 
 export interface SettingsFile {
   readonly path: string;
@@ -17,5 +18,5 @@ export function settingsFileLine(
   if (decided.length === 0) return undefined;
   const where = decided.includes("DATABASE_URL") || decided.includes("BALANCECTL_DATA_DIR");
   const not = ignored.length > 0 ? `; ignored there: ${ignored.join(", ")}` : "";
-  return `Settings from ${path}${where ? ", the database too" : ""}: ${decided.join(", ")}${not}`;
+  return `Settings from ${printable(path)}${where ? ", the database too" : ""}: ${decided.join(", ")}${not}`;
 }

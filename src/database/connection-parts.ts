@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type pg from "pg";
 import { type DatabaseUrl, type Place, parseDatabaseUrl, type Target } from "../database-url.ts";
 import { BalancectlError } from "../errors.ts";
+import { printable } from "../printable.ts";
 import type { QuietClientConfig } from "./quiet-client.ts";
 import { pinned, type Settings, settingsOf } from "./session.ts";
 
@@ -47,7 +48,9 @@ export function settingsNeeded(url: string): Settings {
 /** Host and name of the database, for people: not who connects, and how. */
 export function databaseLabel(url: string): string {
   const { places, user, database } = parsed(url);
-  return `PostgreSQL ${database ?? user ?? ""} at ${places.map(placeLabel).join(" or ")}`;
+  return printable(
+    `PostgreSQL ${database ?? user ?? ""} at ${places.map(placeLabel).join(" or ")}`,
+  );
 }
 
 export function placeLabel({ host, port }: Place): string {

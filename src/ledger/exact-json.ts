@@ -1,5 +1,6 @@
 /** JSON that says one thing: what JSON.parse reads differently from what was written is refused. */
 import { BalancectlError } from "../errors.ts";
+import { printable } from "../printable.ts";
 
 /**
  * @param where what the text is, for the message: "body"
@@ -62,7 +63,7 @@ function addKey(keys: Set<string>, written: string, where: string): string {
   if (keys.has(key)) {
     throw new BalancectlError(
       "INVALID_REQUEST",
-      `${where} has the field ${JSON.stringify(clip(key))} twice`,
+      `${where} has the field ${printable(JSON.stringify(clip(key)))} twice`,
     );
   }
   keys.add(key);

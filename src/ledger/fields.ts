@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { BalancectlError } from "../errors.ts";
 import { holdSecondsMax } from "../limits.ts";
+import { printable } from "../printable.ts";
 import { balanceMax } from "./operation.ts";
 
 /** Longest metadata, as JSON text in UTF-8 whose numbers are written out, as PostgreSQL keeps them. */
@@ -183,7 +184,7 @@ function shown(value: unknown): string {
 }
 
 function clip(text: string): string {
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  return printable(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }
 
 function isObject(value: unknown): boolean {

@@ -8,6 +8,7 @@ import { ensureDatabase } from "../database/ensure-database.ts";
 import { migrateUp, type SchemaStatus, schemaStatus } from "../database/migrator.ts";
 import { inSchema } from "../database-url.ts";
 import { BalancectlError } from "../errors.ts";
+import { printable } from "../printable.ts";
 
 export interface OpenedDatabase {
   readonly url: string;
@@ -40,7 +41,7 @@ export async function openDatabase(
   const at = embedded.address ? ` (${embedded.address})` : "";
   return {
     url: schema === undefined ? embedded.url : inSchema(embedded.url, schema),
-    label: `embedded PostgreSQL in ${folder}${at}${placeIn(schema)}`,
+    label: `embedded PostgreSQL in ${printable(folder)}${at}${placeIn(schema)}`,
     embedded: true,
     gone: embedded.gone,
     close: embedded.close,

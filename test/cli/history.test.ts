@@ -68,16 +68,16 @@ describe("as a table", () => {
   });
 });
 
-test("--csv has a head line and quotes what needs it", async () => {
+test("--csv has a head line and quotes every text", async () => {
   await cli.expectRun(["history", "7", "--csv", "--order", "asc"], {
     stdout: `\
 version,createdAt,kind,amount,balance,operationId,reference,metadata
-1,2024-01-01T12:00:00.000Z,opening,1000000,1000000,,start,
+1,2024-01-01T12:00:00.000Z,opening,1000000,1000000,,"start",
 2,2024-01-01T12:00:01.000Z,adjustment,-2,999998,,"say ""hi"", then… go",
 3,2024-01-01T12:00:02.000Z,transfer,-250000,749998,${transfer},,"{""a"":""x, y"",""b"":1}"
-4,2024-01-01T12:00:03.000Z,hold,-40,749958,${hold},'=1+1,
-5,2024-01-01T12:00:04.000Z,release,40,749998,${hold},'-2,
-6,2024-01-01T12:00:04.000Z,capture,-30,749968,${hold},'-2,
+4,2024-01-01T12:00:03.000Z,hold,-40,749958,${hold},"'=1+1",
+5,2024-01-01T12:00:04.000Z,release,40,749998,${hold},"'-2",
+6,2024-01-01T12:00:04.000Z,capture,-30,749968,${hold},"'-2",
 `,
   });
 });
@@ -99,7 +99,19 @@ test("--csv has no cell that a spreadsheet takes for a formula", async () => {
       "﹣1",
       "﹫a",
     ],
-    ...[" =1+1", "\u3000＝1", "'=1+1", "a=1", "1-1", "a;=1", ";=1", '=1,"2"', "−1", "order 17"],
+    ...[
+      " =1+1",
+      "\u3000＝1",
+      "'=1+1",
+      "a=1",
+      "1-1",
+      "a;=1",
+      ";=1",
+      '=1,"2"',
+      "−1",
+      "order 17",
+      "a; ＋1;b;-2",
+    ],
   ];
   // Characters that a reference may not have over HTTP: SQL has no such rule.
   const bySql = ["\t=1", "\r=1", "\n=1", "\tx"];
@@ -116,12 +128,45 @@ test("--csv has no cell that a spreadsheet takes for a formula", async () => {
   const cells = stdout
     .split(/\n(?=\d+,)/)
     .map((line) => line.replace(/\n$/, "").split(",").slice(6, -1).join());
-  expect(cells.slice(1)).toEqual([
+  expect(cells.slice(1).every((cell) => /^".*"$/.test(cell))).toBe(true);
+  expect(cells.slice(1).map((cell) => cell.slice(1, -1))).toEqual([
     ...["'=1+1", "'+1", "'-1", "'@SUM(1)", "'＝1+1", "'＋1", "'－1", "'＠SUM(1)"],
     ...["'﹦1", "'﹢1", "'﹣1", "'﹫a", "' =1+1", "'\u3000＝1", "'=1+1", "a=1", "1-1"],
-    ...['"a;=1"', '";=1"', `"'=1,""2"""`, "−1", "order 17"],
-    ...[`"'\t=1"`, `"'\r=1"`, `"'\n=1"`, `"'\tx"`],
+    ...["a;'=1", ";'=1", `'=1,""2""`, "'−1", "order 17", "a;' ＋1;b;'-2"],
+    ...["\\u0009=1", "\\u000d=1", "\\u000a=1", "\\u0009x"],
   ]);
+});
+
+/** C1's CSI, DEL, a mark that turns text round, a line separator, an escape sequence. */
+const nasty = "a\u009b31m\u007f\u202eb\u2028\u001b[2Jc";
+const seen = "a\\u009b31m\\u007f\\u202eb\\u2028\\u001b[2Jc";
+
+test("what a terminal would obey is shown, in each form", async () => {
+  const url = await createTestDatabase();
+  // As SQL may write it: over HTTP no reference has such characters.
+  await tamper(
+    url,
+    `INSERT INTO entries (user_id, version, amount, balance, kind, created_at, reference, metadata)
+     VALUES (50, 1, 1, 1, 'adjustment', clock_timestamp(), ${pg.escapeLiteral(nasty)},
+             ${pg.escapeLiteral(JSON.stringify({ [nasty]: nasty }))});
+     INSERT INTO users (id, balance, version) VALUES (50, 1, 1)`,
+  );
+  const history = async (...args: string[]) =>
+    (await commandLine(url).run("history", "50", ...args)).stdout;
+  expect((await history()).trimEnd().endsWith(`  ${seen}`)).toBe(true);
+  const json = await history("--json");
+  expect(JSON.parse(json)).toMatchObject({ reference: nasty, metadata: { [nasty]: nasty } });
+  const csv = await history("--csv");
+  expect(csv).toContain(`"${seen}","{""${seen}"":""${seen}""}"`);
+  expect(json + csv).toMatch(/^[\x20-\x7e\n]*$/);
+});
+
+test("and so is what was typed", async () => {
+  const { stderr } = await cli.run("adjust", "7", "1", "--reference", nasty);
+  expect(stderr).toContain(`(it is "${seen}")`);
+  const { stdout } = await cli.run("adjust", "7", "1", "--reference", nasty, "--json");
+  expect(stdout).toMatch(/^[\x20-\x7e]*\n$/);
+  expect(JSON.parse(stdout).error.message).toContain(`(it is "${seen}")`);
 });
 
 describe("as NDJSON", () => {

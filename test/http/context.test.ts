@@ -148,7 +148,7 @@ describe("what cannot be kept is refused, on every write, and nothing is stored"
     ["a line break", '"reference":"a\\nb"', `${letters} (it is "a\\nb")`],
     ["a tab", '"reference":"a\\tb"', `${letters} (it is "a\\tb")`],
     ["an escape sequence", '"reference":"\\u001b[2J"', `${letters} (it is "\\u001b[2J")`],
-    ["text that turns around", '"reference":"a\\u202eb"', `${letters} (it is "a\u202eb")`],
+    ["text that turns around", '"reference":"a\\u202eb"', `${letters} (it is "a\\u202eb")`],
     ["half a character", '"reference":"\\ud83c"', `${letters} (it is "\\ud83c")`],
     ["an empty reference", '"reference":""', /^reference must not be empty/],
     [

@@ -3,9 +3,10 @@ import { entryView } from "../../http/contract/views.ts";
 import { parseRequest, timeText } from "../../ledger/fields.ts";
 import type { Entry, HistoryQuery } from "../../ledger/history.ts";
 import type { Ledger } from "../../ledger/ledger.ts";
+import { printable } from "../../printable.ts";
 import type { HistoryFlags } from "../commands/history.ts";
 import type { Context } from "../context.ts";
-import { grouped, type Output } from "../output.ts";
+import { grouped, jsonText, type Output } from "../output.ts";
 import { withLedger } from "../with-ledger.ts";
 
 /** Entries a page: a page is all that is in memory. */
@@ -60,7 +61,7 @@ interface Printer {
 }
 
 function printer(flags: HistoryFlags, output: Output): Printer {
-  if (flags.json) return { row: (entry) => JSON.stringify(entryView(entry)) };
+  if (flags.json) return { row: (entry) => jsonText(entryView(entry)) };
   if (flags.csv) return { head: csvColumns.join(","), row: csvRow };
   return tablePrinter(output);
 }
@@ -75,7 +76,7 @@ function tablePrinter({ paint }: Output): Printer {
       const signed = `${amount > 0 ? "+" : ""}${grouped(amount)}`;
       const time = createdAt.toISOString();
       const text = row(grouped(version), time, kind, signed, grouped(balance));
-      return reference === null ? text : `${text}  ${reference}`;
+      return reference === null ? text : `${text}  ${printable(reference)}`;
     },
   };
 }
@@ -85,23 +86,24 @@ const csvColumns = [
   ...["operationId", "reference", "metadata"],
 ];
 
-/** RFC 4180: quotes around what needs them. */
+/** RFC 4180, with quotes around each text. */
 function csvRow(entry: Entry): string {
   const { version, createdAt, kind, amount, balance, operationId, reference, metadata } = entry;
   return [
     ...[version, createdAt.toISOString(), kind, amount, balance, operationId ?? ""],
-    csvText(reference ?? ""),
-    csvText(metadata === null ? "" : JSON.stringify(metadata)),
+    reference === null ? "" : csvText(reference),
+    metadata === null ? "" : csvText(JSON.stringify(metadata)),
   ].join(",");
 }
 
 /**
- * A cell that a spreadsheet would take for a formula is kept text by a leading apostrophe, also
- * behind blanks, which some pass over, and in the wide and small forms that East Asian ones read.
+ * A cell that a spreadsheet would take for a formula is kept text by a leading apostrophe: also behind blanks, which
+ * some pass over, in the wide and small forms that East Asian ones read, and behind a semicolon, which parts cells where
+ * a comma is the decimal sign, quotes or none.
  */
 function csvText(text: string): string {
-  const formula = /^(\s*[=+\-@]|[\t\r\n])/.test(text.normalize("NFKC"));
-  const safe = formula ? `'${text}` : text;
-  // Semicolons and tabs part cells where a comma is the decimal sign.
-  return /[",;\t\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return `"${printable(text).replace(formula, "$1'").replaceAll('"', '""')}"`;
 }
+
+const formula =
+  /(^|;)(?=\s*[=+\-@\u2212\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u207a-\u207c\u208a-\u208c])/g;

@@ -5,6 +5,7 @@
  * that origin was named.
  */
 import type { Request, RequestHandler, Response } from "express";
+import { printable } from "../../printable.ts";
 import { sendError, sendWithoutBody } from "../answer.ts";
 
 export interface GuardOptions {
@@ -43,7 +44,7 @@ export function guardRequests(options: GuardOptions, isOpen: () => boolean): Req
       return;
     }
     if (!isKnown && !names.has(withoutPort(host)) && !isAddressOf(req, withoutPort(host))) {
-      const name = JSON.stringify(withoutPort(host).slice(0, 60));
+      const name = printable(JSON.stringify(withoutPort(host).slice(0, 60)));
       sendError(
         res,
         "FORBIDDEN_HOST",
