@@ -41,6 +41,7 @@ describe("defaults", () => {
       allowedOrigins: [],
       trustedProxies: [],
       allowAnonymous: false,
+      token: undefined,
       tokens: [],
       tokensFile: undefined,
     });
@@ -194,7 +195,7 @@ describe("refused", () => {
         ![
           ...["DATABASE_URL", "LOG_LEVEL", "BALANCECTL_REQUIRE_KEYS", "BALANCECTL_SCHEMA"],
           ...["BALANCECTL_ALLOWED_ORIGINS", "BALANCECTL_TRUSTED_PROXIES"],
-          ...["BALANCECTL_ALLOW_ANONYMOUS", "BALANCECTL_TOKENS"],
+          ...["BALANCECTL_ALLOW_ANONYMOUS", "BALANCECTL_TOKENS", "BALANCECTL_TOKEN"],
         ].includes(name),
     ),
   )("%s is a whole number and nothing like one", (name) => {
@@ -225,7 +226,7 @@ describe("refused", () => {
   });
 
   test("all at once, a line each", () => {
-    const all = problems(Object.fromEntries(settingNames.map((name) => [name, "!"])));
+    const all = problems(Object.fromEntries(settingNames.map((name) => [name, "! "])));
     const named = all.map((line) => line.split(" ")[0]);
     const free = [
       "HOST",
@@ -314,7 +315,7 @@ describe(".env.example", () => {
     expect(problems({ DATABASE_URL: DATABASE_URL as string })).toEqual([]);
     const empty = Object.entries(rest).filter(([, value]) => value === "");
     expect(empty.map(([name]) => name)).toEqual([
-      ...["BALANCECTL_TOKENS", "BALANCECTL_TOKENS_FILE", "BALANCECTL_SCHEMA"],
+      ...["BALANCECTL_TOKENS", "BALANCECTL_TOKENS_FILE", "BALANCECTL_TOKEN", "BALANCECTL_SCHEMA"],
       ...["BALANCECTL_ALLOWED_HOSTS", "BALANCECTL_ALLOWED_ORIGINS", "BALANCECTL_TRUSTED_PROXIES"],
     ]);
   });

@@ -1,5 +1,6 @@
 /** A `serve` of our own as a child process: a load run starts it when no server is there. */
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
 import { childEnvironment } from "../child-environment.ts";
 import { BalancectlError } from "../errors.ts";
@@ -9,6 +10,8 @@ export interface OwnServer {
   readonly url: string;
   /** Which database it serves, for people. */
   readonly database: string;
+  /** What it lets in, and nobody else has. */
+  readonly token: string;
   /** Asks it to stop and waits until it has. */
   stop(): Promise<void>;
 }
@@ -18,9 +21,12 @@ export async function startOwnServer(
   { nodePath, script, env }: Invocation,
   signal: AbortSignal,
 ): Promise<OwnServer> {
+  const token = randomBytes(32).toString("hex");
+  // Beside those that it is told of anyway: with one of the settings it closes its own door, and no other's.
+  const tokens = [env["BALANCECTL_TOKENS"], `stress:admin:${token}`].filter(Boolean).join(",");
   const args = ["serve", "--json", "--host", "127.0.0.1", "--port", "0", "--wait", "0"];
   const child = spawn(nodePath, [script, ...args], {
-    env: { LOG_LEVEL: "warn", ...childEnvironment(env) },
+    env: { LOG_LEVEL: "warn", ...childEnvironment(env), BALANCECTL_TOKENS: tokens },
     // A group of its own: Ctrl-C at the terminal is for us, who stop it when the report is made.
     // The channel tells it when we are gone without having said so.
     detached: true,
@@ -48,7 +54,7 @@ export async function startOwnServer(
       const message = started?.error?.message ?? `it ended with exit code ${line}`;
       throw new BalancectlError("SERVER_FAILED", `The server could not start: ${message}`);
     }
-    return { url: started.url, database: started.database, stop };
+    return { url: started.url, database: started.database, token, stop };
   } catch (error) {
     await stop();
     throw error;

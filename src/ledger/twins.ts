@@ -1,6 +1,6 @@
 /**
  * Twins: the same request under the same idempotency key, while the first is still on its way. They wait for
- * its outcome, which they would find in the database, one batch each (16,000 at once: 150 s over HTTP):
+ * its outcome, which they would find in the database, one batch each:
  *
  *     waiting ──the first has an outcome──▶ answered with it
  *        └──────the first has failed──────▶ the next of them goes, as the first; the others wait for it

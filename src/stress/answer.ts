@@ -20,14 +20,24 @@ export type Outcome =
   | { readonly kind: "noAnswer"; readonly cause: string };
 
 /** `pathPrefix` is the path below which the API lives: "" or "/something". */
-export function buildShot(pathPrefix: string, userId: number, change: number): Shot {
+export function buildShot(
+  pathPrefix: string,
+  userId: number,
+  change: number,
+  token?: string,
+): Shot {
   return {
     userId,
     change,
     path: `${pathPrefix}/api/users/${userId}/balance`,
-    headers: ["content-type", "application/json"],
+    headers: ["content-type", "application/json", ...bearer(token)],
     body: Buffer.from(JSON.stringify({ amount: change })),
   };
+}
+
+/** The header that shows a token, where there is one. */
+export function bearer(token: string | undefined): string[] {
+  return token === undefined ? [] : ["authorization", `Bearer ${token}`];
 }
 
 /** The outcome of an answer that arrived in full. */

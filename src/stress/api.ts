@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { Client } from "undici";
 import { BalancectlError } from "../errors.ts";
-import { errorCode, failureCause, isBalance, parseObject, propertyOf } from "./answer.ts";
+import { bearer, errorCode, failureCause, isBalance, parseObject, propertyOf } from "./answer.ts";
 
 export interface ApiUser {
   readonly id: number;
@@ -35,8 +35,15 @@ export interface Api {
 // A page of 1,000 entries is about 150 kB.
 const answerBytesMax = 16_000_000;
 
-/** @param keys whether the user is created under an Idempotency-Key */
-export function createApi(url: URL, timeoutMs: number, signal?: AbortSignal, keys = false): Api {
+export interface ApiOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Whether the user is created under an Idempotency-Key. */
+  readonly keys?: boolean | undefined;
+  readonly token?: string | undefined;
+}
+
+export function createApi(url: URL, { timeoutMs, signal, keys, token }: ApiOptions): Api {
   const client = new Client(url.origin, {
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
@@ -48,7 +55,8 @@ export function createApi(url: URL, timeoutMs: number, signal?: AbortSignal, key
   const ask = async (method: "GET" | "POST", path: string, status: number, body?: unknown) => {
     const what = `${method} ${url.origin}${path}`;
     const sent = body === undefined ? null : JSON.stringify(body);
-    const headers = sent === null ? [] : ["content-type", "application/json"];
+    const headers = bearer(token);
+    if (sent !== null) headers.push("content-type", "application/json");
     if (sent !== null && keys) headers.push("idempotency-key", randomUUID());
     let answer: { status: number; text: string };
     try {
@@ -64,9 +72,13 @@ export function createApi(url: URL, timeoutMs: number, signal?: AbortSignal, key
       return { what, data: propertyOf(envelope, "data") };
     }
     const code = errorCode(envelope) ?? "without a code";
+    const hint =
+      answer.status === 401 || answer.status === 403
+        ? "; BALANCECTL_TOKEN names the token to show, one that may write for all users"
+        : "";
     throw new BalancectlError(
       answer.status === 404 && code === "USER_NOT_FOUND" ? code : "SERVER_FAILED",
-      `${what}: answered ${answer.status} ${code}, expected ${status}`,
+      `${what}: answered ${answer.status} ${code}, expected ${status}${hint}`,
     );
   };
 

@@ -75,6 +75,7 @@ interface Plan {
   readonly schedule: Schedule | null;
   readonly timeoutMs: number;
   readonly keys: boolean;
+  readonly token: string | undefined;
   readonly signal: AbortSignal;
   readonly progress: Progress;
 }
@@ -98,6 +99,7 @@ function createPlan(url: URL, options: StressOptions, progress: Progress): Plan 
     schedule,
     timeoutMs: options.timeoutMs ?? timeoutMsDefault,
     keys: options.keys ?? false,
+    token: options.token,
     signal: options.signal ?? new AbortController().signal,
     progress,
   };
@@ -116,7 +118,7 @@ async function prepare(plan: Plan, wanted: StressOptions): Promise<Subject[]> {
 }
 
 async function openAndFire(plan: Plan, users: readonly Subject[], tally: Tally): Promise<Fired> {
-  const { url, requests, concurrency, amount, timeoutMs, signal, progress, schedule } = plan;
+  const { url, requests, concurrency, amount, timeoutMs, token, signal, progress, schedule } = plan;
   const sockets = createSockets(url, timeoutMs);
   const nextKey = plan.keys ? createKeys() : undefined;
   const connections = Array.from({ length: concurrency }, () =>
@@ -131,7 +133,10 @@ async function openAndFire(plan: Plan, users: readonly Subject[], tally: Tally):
       progress.step();
     });
     const prefix = pathPrefix(url);
-    const targets = users.map(({ id }, user) => ({ user, shot: buildShot(prefix, id, -amount) }));
+    const targets = users.map(({ id }, user) => ({
+      user,
+      shot: buildShot(prefix, id, -amount, token),
+    }));
     const pick = createPicker(plan.picks);
     const arrival = schedule ? createOpenLoop(schedule, timeoutMs) : fireClosedLoop;
     progress.begin("firing", requests);
@@ -211,7 +216,7 @@ async function readAfter(
 }
 
 async function withApis<T>(
-  { url, timeoutMs, picks, keys }: Plan,
+  { url, timeoutMs, picks, keys, token }: Plan,
   signal: AbortSignal,
   work: (apis: readonly Api[]) => Promise<T>,
 ): Promise<T> {
@@ -219,7 +224,8 @@ async function withApis<T>(
   // A signal of their own: every request listens to it, and Node warns where more than ten do.
   const shared = AbortSignal.any([signal]);
   setMaxListeners(0, shared);
-  const apis = Array.from({ length }, () => createApi(url, timeoutMs, shared, keys));
+  const options = { timeoutMs, signal: shared, keys, token };
+  const apis = Array.from({ length }, () => createApi(url, options));
   try {
     return await work(apis);
   } finally {

@@ -33,6 +33,8 @@ export interface StressLoad {
   readonly userId?: number | undefined;
   /** Whether each withdrawal carries an Idempotency-Key of its own. Default false. */
   readonly keys?: boolean | undefined;
+  /** What the server asks for, if it asks: of one that may write for all users. */
+  readonly token?: string | undefined;
   /** A request without its full answer after this long counts as not answered. Default 30,000. */
   readonly timeoutMs?: number | undefined;
   /** Ends the run early, with a report of what was seen so far. */

@@ -25,13 +25,17 @@ export async function stress(context: Context, flags: StressFlags): Promise<numb
   // Before a server is started for nothing.
   checkLoad(load);
   checkFileLimits(load.concurrency);
-  const keys = flags.keys ?? (await context.loadConfig()).requireKeys;
+  const config = await context.loadConfig();
+  const keys = flags.keys ?? config.requireKeys;
   const progress = output.progress("Looking for a server");
   try {
     const server = await findServer(context, flags.url, progress);
     try {
       const report = await runStress(
-        { ...load, keys, url: server.url, timeoutMs: timeout * 1_000, signal: stopping },
+        {
+          ...{ ...load, keys, url: server.url, token: server.token ?? config.token },
+          ...{ timeoutMs: timeout * 1_000, signal: stopping },
+        },
         (seen) => progress.update(progressText(seen)),
       );
       progress.end();
@@ -60,6 +64,8 @@ function loadOf({ count, rate, duration, concurrency }: StressFlags) {
 interface Target {
   readonly url: string;
   readonly label: string;
+  /** Undefined for the one that the settings name. */
+  readonly token?: string;
   stop(): Promise<void>;
 }
 
@@ -81,6 +87,7 @@ async function findServer(
   return {
     url: own.url,
     label: `${own.url}, started for this run on ${own.database}`,
+    token: own.token,
     stop: own.stop,
   };
 }
