@@ -3,17 +3,30 @@ import type pg from "pg";
 
 import { BalancectlError } from "../errors.ts";
 import { connect } from "./migration-connection.ts";
-import { calledFunctions, readTables } from "./rights.ts";
+import { calledFunctions, doorFunctions, doorTables, readTables } from "./rights.ts";
 import { sqlState, translateError } from "./translate-error.ts";
 
+/** What a role is for: to serve, or to be an application's that calls the SQL door. */
+export type Purpose = "server" | "application";
+
+const rights = {
+  server: { functions: calledFunctions, tables: readTables, marker: "apply_operations" },
+  application: { functions: doorFunctions, tables: doorTables, marker: "adjust" },
+} as const;
+
 /**
- * Gives a role what a server needs: EXECUTE on the functions, SELECT on the tables, and nothing else of ours; makes the
- * role when it is not there.
+ * Gives a role what it needs: EXECUTE on functions, SELECT on tables, and nothing else of ours; makes the role when it is
+ * not there.
  * @param by who does it, for the audit
  * @returns whether it was made
  * @throws BalancectlError INVALID_REQUEST when the role could go round the guards all the same
  */
-export async function grantRole(url: string, role: string, by: string): Promise<boolean> {
+export async function grantRole(
+  url: string,
+  role: string,
+  by: string,
+  purpose: Purpose = "server",
+): Promise<boolean> {
   const client = await connect(url);
   try {
     await refuseOpenSchema(client);
@@ -21,7 +34,7 @@ export async function grantRole(url: string, role: string, by: string): Promise<
     const { rows } = await client.query("SELECT FROM pg_roles WHERE rolname = $1", [role]);
     const isNew = rows.length === 0;
     if (isNew) await client.query(`CREATE ROLE ${client.escapeIdentifier(role)} LOGIN`);
-    await grantTo(client, role);
+    await grantTo(client, { role, purpose });
     const bypass = await bypassOf(client, role);
     if (bypass !== null) {
       throw new BalancectlError(
@@ -29,7 +42,10 @@ export async function grantRole(url: string, role: string, by: string): Promise<
         `The role ${role} ${bypass}; nothing was granted`,
       );
     }
-    await client.query("SELECT write_audit($1, 'grant', $2)", [by, JSON.stringify({ role })]);
+    await client.query("SELECT write_audit($1, 'grant', $2)", [
+      by,
+      JSON.stringify({ role, purpose }),
+    ]);
     await client.query("COMMIT");
     return isNew;
   } catch (error) {
@@ -43,20 +59,29 @@ export async function grantRole(url: string, role: string, by: string): Promise<
 }
 
 /** Roles that were granted to before, for a migration that makes functions anew. */
-export async function grantedRoles(client: pg.Client): Promise<string[]> {
-  const { rows } = await client.query<{ role: string }>(
-    `SELECT DISTINCT r.rolname::text AS role
+export async function grantedRoles(client: pg.Client): Promise<GrantedRole[]> {
+  const { rows } = await client.query<{ role: string; marker: string }>(
+    `SELECT DISTINCT r.rolname::text AS role, p.proname::text AS marker
        FROM pg_proc p
       CROSS JOIN LATERAL aclexplode(p.proacl) a
        JOIN pg_roles r ON r.oid = a.grantee
       WHERE p.pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
-        AND p.proname = 'apply_operations' AND a.grantee <> p.proowner`,
+        AND p.proname = ANY ($1::text[]) AND a.grantee <> p.proowner`,
+    [Object.values(rights).map(({ marker }) => marker)],
   );
-  return rows.map(({ role }) => role);
+  return rows.map(({ role, marker }) => ({
+    role,
+    purpose: marker === rights.server.marker ? "server" : "application",
+  }));
+}
+
+export interface GrantedRole {
+  readonly role: string;
+  readonly purpose: Purpose;
 }
 
 /** Takes everything away first: what it had before is no part of it. */
-export async function grantTo(client: pg.Client, role: string): Promise<void> {
+export async function grantTo(client: pg.Client, { role, purpose }: GrantedRole): Promise<void> {
   const to = client.escapeIdentifier(role);
   const { rows } = await client.query<{ schema: string; functions: string[]; tables: string[] }>(
     `SELECT quote_ident(current_schema()) AS schema,
@@ -65,7 +90,7 @@ export async function grantTo(client: pg.Client, role: string): Promise<void> {
             (SELECT array_agg(c.oid::regclass::text) FROM pg_class c
               WHERE c.relnamespace = n.oid AND c.relname = ANY ($2::text[])) AS tables
        FROM pg_namespace n WHERE n.nspname = current_schema()`,
-    [calledFunctions, readTables],
+    [rights[purpose].functions, rights[purpose].tables],
   );
   const { schema = "", functions = [], tables = [] } = rows[0] ?? {};
   for (const kind of ["TABLES", "SEQUENCES", "FUNCTIONS"]) {
@@ -75,6 +100,9 @@ export async function grantTo(client: pg.Client, role: string): Promise<void> {
   await client.query(`GRANT USAGE ON SCHEMA ${schema} TO ${to}`);
   await client.query(`GRANT SELECT ON ${tables.join(", ")} TO ${to}`);
   await client.query(`GRANT EXECUTE ON FUNCTION ${functions.join(", ")} TO ${to}`);
+  if (purpose === "server") return;
+  // Now, because two transactions that are the first to ask would wait for each other's end.
+  await client.query("SELECT actor_of('role', $1), actor_of('client', $1)", [role]);
 }
 
 /** Who keeps the guards, in words for the banner. */

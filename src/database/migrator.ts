@@ -70,7 +70,7 @@ export async function migrateUp(url: string, options: MigrateOptions = {}): Prom
     // What is made anew has none of the grants of what it replaces.
     const roles = await grantedRoles(client);
     const done = (await umzug.up()).map(({ name }) => name);
-    for (const role of roles) await grantTo(client, role);
+    for (const granted of roles) await grantTo(client, granted);
     await audit(client, options, "migrate.up", done);
     return done;
   });

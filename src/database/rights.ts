@@ -30,6 +30,18 @@ export const calledFunctions = [
   "creation_scope",
 ] as const;
 
+/** For an application's own transaction. */
+export const doorFunctions = [
+  ...["adjust", "transfer", "hold", "capture", "void", "open_user"].flatMap((name) => [
+    name,
+    `try_${name}`,
+  ]),
+  "balance_of",
+] as const;
+
+/** Shown to an application, to join with what it has of its own. */
+export const doorTables = ["users", "entries", "holds"] as const;
+
 /** What the role that we are may not do and a server has to, as "SELECT on entries". */
 export async function missingRights(sequelize: Sequelize): Promise<string[]> {
   const rows = await sequelize.query<{ missing: string }>(

@@ -200,12 +200,14 @@ function createWriter(pool: pg.Pool, statementTimeoutMs: number): Writer & { rel
       }
     },
     release: () => {
-      if (atHand === undefined) return;
-      // Given back once: an error that comes after it is nobody's.
-      atHand.isRetired = true;
-      clearTimeout(atHand.silence);
-      atHand.client.release();
+      const last = atHand;
       atHand = undefined;
+      if (last === undefined) return;
+      // Given back once, when it has answered what it was asked: an error that comes after it is nobody's.
+      last.isRetired = true;
+      if (last.pending > 0) return;
+      clearTimeout(last.silence);
+      last.client.release();
     },
   };
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { bodyOf, frozenFunctions } from "../../src/database/frozen-functions.ts";
+import { doorFunctions } from "../../src/database/rights.ts";
 import { packageRoot } from "../../src/package-root.ts";
 import { createTestDatabase, psql } from "../support/database/database.ts";
 import { copyProgram } from "../support/server/program-copy.ts";
@@ -109,8 +110,12 @@ test("no variable or parameter has the name of a column or a table", async () =>
     ]),
   );
   const colliding = names.filter(([, variable]) => taken.some(({ name }) => name === variable));
-  // What it is called in the answer.
-  expect(colliding).toEqual([["apply_operations", "holds"]]);
+  // What callers name; their bodies read no table, or name the function before the parameter.
+  const door = new Set<string>(doorFunctions);
+  expect(colliding.filter(([name = ""]) => !door.has(name))).toEqual([
+    // What it is called in the answer.
+    ["apply_operations", "holds"],
+  ]);
 });
 
 test("what has been released stays as it was, by its checksum", async () => {

@@ -2,7 +2,7 @@ import { createInterface } from "node:readline";
 import { account } from "../../account.ts";
 import { remedyOf } from "../../database/alterations.ts";
 import { ensureDatabase } from "../../database/ensure-database.ts";
-import { grantRole } from "../../database/grants.ts";
+import { type GrantedRole, grantRole } from "../../database/grants.ts";
 import type { Holdings } from "../../database/migrate-down.ts";
 import {
   lookDown,
@@ -43,12 +43,11 @@ export async function migrate(
         const created = await ensureDatabase(url);
         const { done } = await migrateUp(url, { signal, by: account() });
         if (created) output.note("Created the database");
-        const granted =
-          flags.grant === undefined ? undefined : await grant(url, flags.grant, output);
-        output.result({ database: label, applied: done, ...granted }, () => {
-          const to = granted && `\nThe role ${granted.granted} may serve, and no more`;
-          return `${doneText("Applied", done)}${to ?? ""}`;
-        });
+        const granted = await grant(url, flags, output);
+        const roles = granted.length > 0 && { granted };
+        output.result({ database: label, applied: done, ...roles }, () =>
+          [doneText("Applied", done), ...granted.map(grantedText)].join("\n"),
+        );
       } else {
         const to = flags.to === "0" ? 0 : flags.to;
         await confirm(context, await lookDown(url, to), flags.yes ?? false);
@@ -64,10 +63,24 @@ export async function migrate(
   }
 }
 
-async function grant(url: string, role: string, output: Output): Promise<{ granted: string }> {
-  const isNew = await grantRole(url, role, account());
-  if (isNew) output.note(`Made the role ${role}; it has no password yet: ALTER ROLE ... PASSWORD`);
-  return { granted: role };
+async function grant(
+  url: string,
+  flags: MigrateFlags,
+  output: Output,
+): Promise<readonly GrantedRole[]> {
+  const wanted: GrantedRole[] = [];
+  if (flags.grant !== undefined) wanted.push({ role: flags.grant, purpose: "server" });
+  if (flags.grantApp !== undefined) wanted.push({ role: flags.grantApp, purpose: "application" });
+  for (const { role, purpose } of wanted) {
+    const isNew = await grantRole(url, role, account(), purpose);
+    if (isNew)
+      output.note(`Made the role ${role}; it has no password yet: ALTER ROLE ... PASSWORD`);
+  }
+  return wanted;
+}
+
+function grantedText({ role, purpose }: GrantedRole): string {
+  return `The role ${role} may ${purpose === "server" ? "serve" : "call the SQL functions"}, and no more`;
 }
 
 /** @throws BalancectlError INVALID_REQUEST unless a person or a flag says that all this may go */

@@ -10,6 +10,8 @@ export interface MigrateFlags {
   readonly yes?: boolean;
   /** For up: a role that a server is to have, and nothing more. */
   readonly grant?: string;
+  /** For up: a role of an application that calls the functions of docs/sql.md. */
+  readonly grantApp?: string;
 }
 
 export const defineMigrate: DefineCommand = (program, add, context) => {
@@ -31,15 +33,18 @@ export const defineMigrate: DefineCommand = (program, add, context) => {
       "--grant <role>",
       "up: then let this role serve, and no more; made when it is not there",
     )
+    .option("--grant-app <role>", "up: then let this role call the SQL functions, and no more")
     .option("--yes", "down: do not ask for the name of the database");
   migrate.action(async (action, flags) => {
     for (const [flag, goes] of [
       ["to", "down"],
       ["yes", "down"],
       ["grant", "up"],
+      ["grantApp", "up"],
     ] as const) {
       if (flags[flag] !== undefined && action !== goes) {
-        migrate.error(`error: --${flag} goes with \`balancectl migrate ${goes}\``);
+        const name = flag.replace("A", "-a");
+        migrate.error(`error: --${name} goes with \`balancectl migrate ${goes}\``);
       }
     }
     context.setExitCode(
