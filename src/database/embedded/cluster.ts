@@ -47,11 +47,10 @@ export async function createCluster(place: Place, binaries: Binaries): Promise<v
     const made = join(work, "data");
     const password = randomBytes(24).toString("base64url");
     await writePrivate(join(work, "password"), password, user);
-    await mkdir(made, { mode: 0o700 });
-    if (user) {
-      await chown(made, user.uid, user.gid);
-      await chmod(work, 0o711);
-    }
+    await mkdir(made);
+    await chmod(made, 0o700);
+    if (user) await chown(made, user.uid, user.gid);
+    await chmod(work, user ? 0o711 : 0o700);
     await runInitdb(place, binaries, made, join(work, "password"));
     await writePrivate(join(made, "pgpass"), passLine(place, password), user);
     // initdb flushed its own files. Ours and the new name must survive a power cut as well.
@@ -117,10 +116,21 @@ async function runInitdb(place: Place, binaries: Binaries, data: string, passwor
   args.push("-E", "UTF8", "--locale=C", "-c", "timezone=UTC", "-c", "log_timezone=UTC");
   const { code, output } = await runAs(place.user, binaries.initdb, args, place.folder);
   if (code === 0) return;
+  if (/could not look up effective user ID/.test(output)) throw namelessUser();
   const end = output.trimEnd().split("\n").slice(-10).join("\n");
   throw new BalancectlError(
     "EMBEDDED_UNAVAILABLE",
     `The embedded PostgreSQL could not be created in ${place.folder}:\n${end}`,
+  );
+}
+
+/** As in a container that is run with --user and a number. initdb speaks English here: its locale is ours. */
+function namelessUser(): BalancectlError {
+  const id = process.getuid?.();
+  return new BalancectlError(
+    "EMBEDDED_UNAVAILABLE",
+    `The embedded PostgreSQL cannot be created by a user without a name, and the user with id ${id} has none in ` +
+      "/etc/passwd: add a line for it there, run balancectl as a user who has one, or set DATABASE_URL",
   );
 }
 
@@ -136,6 +146,8 @@ async function requireCluster(place: Place): Promise<void> {
 async function writePrivate(path: string, text: string, user: OsUser | undefined): Promise<void> {
   const file = await open(path, "wx", 0o600);
   try {
+    // Whatever the umask takes away.
+    await file.chmod(0o600);
     await file.writeFile(text);
     if (user) await file.chown(user.uid, user.gid);
     await file.sync();

@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { BalancectlError } from "../../errors.ts";
+import { folderMode, requireRootsWay } from "./modes.ts";
 import { type OsUser, runAs } from "./run-as.ts";
 
 /** The folder's name carries the version of the cluster's format: another major cannot read it. */
@@ -28,16 +29,22 @@ export interface Place {
 /** Makes the folders if need be. @throws BalancectlError EMBEDDED_UNAVAILABLE if they are another user's. */
 export async function preparePlace(dataDir: string): Promise<Place> {
   const asRoot = process.getuid?.() === 0;
-  await makeDataDir(resolve(dataDir), asRoot);
+  const asGiven = resolve(dataDir);
+  requirePlainName(asGiven);
+  // Before anything is made; and again by its real name, should it be a link.
+  if (asRoot) await requireRootsWay(join(asGiven, `postgres-${majorVersion}`));
+  await makeDataDir(asGiven, asRoot);
   const folder = join(await realpath(dataDir), `postgres-${majorVersion}`);
+  requirePlainName(folder);
+  if (asRoot) await requireRootsWay(folder);
   await refuseOtherMajors(folder);
   // As root the folder stays root's and only the cluster is given away: whoever else runs as
   // `nobody` can then not put anything in the way of what root does in here.
-  const mode = asRoot ? 0o711 : 0o700;
+  const mode = folderMode(asRoot);
   const made = await mkdir(folder, { recursive: true, mode });
   if (made) await chmod(folder, mode);
   const data = join(folder, "data");
-  const user = asRoot ? await unprivilegedUser(folder, data) : undefined;
+  const user = asRoot ? await unprivilegedUser(data) : undefined;
   if (!asRoot) await requireOwn(folder, data);
   const passfile = join(data, "pgpass");
   return { folder, data, passfile, log: join(folder, "server.log"), user };
@@ -79,6 +86,16 @@ async function refuseOtherMajors(folder: string): Promise<void> {
   );
 }
 
+/** PostgreSQL's files have lines, in which the name of the folder stands. */
+function requirePlainName(path: string): void {
+  if (!/[\r\n]/.test(path)) return;
+  throw new BalancectlError(
+    "EMBEDDED_UNAVAILABLE",
+    `The name of the folder ${JSON.stringify(path)} has a line break, which PostgreSQL's files cannot have. Set ` +
+      "BALANCECTL_DATA_DIR to another folder",
+  );
+}
+
 /** A folder that exists is left as it is. Those we make are private, but passable for root's helper. */
 async function makeDataDir(path: string, asRoot: boolean): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode: 0o700 });
@@ -98,8 +115,8 @@ async function requireOwn(folder: string, data: string): Promise<void> {
   );
 }
 
-/** The owner of the cluster; before there is one, of its folder; if that is root, `nobody`. */
-async function unprivilegedUser(folder: string, data: string): Promise<OsUser> {
+/** The owner of the cluster; before there is one, `nobody`. */
+async function unprivilegedUser(data: string): Promise<OsUser> {
   const cluster = await ownerOf(data);
   if (cluster?.uid === 0) {
     throw new BalancectlError(
@@ -108,8 +125,7 @@ async function unprivilegedUser(folder: string, data: string): Promise<OsUser> {
         `user, for example: chown -R nobody ${data}`,
     );
   }
-  const owner = cluster ?? (await ownerOf(folder));
-  if (owner && owner.uid !== 0) return owner;
+  if (cluster) return cluster;
   const ids = await Promise.all(
     ["-u", "-g"].map((flag) => runAs(undefined, "id", [flag, "nobody"], "/")),
   );

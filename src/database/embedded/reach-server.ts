@@ -15,6 +15,7 @@ import { BalancectlError } from "../../errors.ts";
 import { findBinaries } from "./binaries.ts";
 import { claimCluster, clearNote, type Holder, keepTouching } from "./claim.ts";
 import { clusterExists, createCluster, removeAbandoned, renewPassfile } from "./cluster.ts";
+import { keepPrivate } from "./keep-private.ts";
 import { type Lease, takeLease } from "./lease.ts";
 import { type Place, preparePlace, requireReachable } from "./place.ts";
 import {
@@ -84,6 +85,7 @@ export async function reachServer(
   try {
     signal?.throwIfAborted();
     const place = await preparePlace(dataDir);
+    await keepPrivate(place, onProgress);
     opening = beginning({ place, paths, listen, mustExist, onProgress, signal });
     const lease = await leaseOf(opening);
     const own = opening.server?.pid === lease.postmasterPid ? opening.server : undefined;

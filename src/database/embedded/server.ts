@@ -220,6 +220,7 @@ async function openLog({ log, user }: Place) {
   if (size > logBytesMax) await rename(log, `${log}.1`);
   const { O_APPEND, O_CREAT, O_WRONLY, O_NOFOLLOW = 0 } = constants;
   const file = await open(log, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
+  await file.chmod(0o600);
   if (user) await file.chown(user.uid, user.gid);
   return file;
 }
