@@ -9,12 +9,11 @@
  *                                                  +--too often--> given up
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { BalancectlError } from "../../errors.ts";
+import { BalancectlError } from "../../errors.ts";
 import type { Lease } from "./lease.ts";
 
-/** About three minutes, beside what each try takes: a disk that is full may be emptied meanwhile. */
-const triesMax = 10;
-const pauseMsMax = 30_000;
+/** Before each try: at once, then for about three minutes; a disk that is full may be emptied meanwhile. */
+const pausesMsByDefault = [0, 1, 2, 4, 8, 16, 30, 30, 30, 30].map((seconds) => seconds * 1_000);
 
 /** One that lived longer has not been killed by what it does first. */
 const livedMsMin = 60_000;
@@ -34,45 +33,45 @@ export interface Revival {
 }
 
 /** @param revival undefined: a server that is lost stays lost, as for a command that is soon over */
-export function keepRunning(first: Lease, revival: Revival | undefined): Running {
+export function keepRunning(
+  first: Lease,
+  revival: Revival | undefined,
+  pausesMs: readonly number[] = pausesMsByDefault,
+): Running {
   const leaving = new AbortController();
+  const { signal } = leaving;
   let lease: Lease | undefined = first;
   let watching: Promise<void> | undefined;
+  const watch = async ({ reach, onLost }: Revival): Promise<BalancectlError | undefined> => {
+    for (let tries = 0; ; ) {
+      const sinceMs = performance.now();
+      await Promise.race([lease?.over, aborted(signal)]);
+      if (signal.aborted) return undefined;
+      if (performance.now() - sinceMs > livedMsMin) tries = 0;
+      const lostMs = performance.now();
+      lease = undefined;
+      onLost("The embedded PostgreSQL was lost; it is started again");
+      let problem = new BalancectlError("EMBEDDED_UNAVAILABLE", "It was lost again and again");
+      while (lease === undefined) {
+        const pauseMs = pausesMs[tries];
+        if (pauseMs === undefined) return problem;
+        tries += 1;
+        try {
+          await sleep(pauseMs, undefined, { signal });
+          lease = await reach(signal);
+        } catch (error) {
+          if (signal.aborted) return undefined;
+          problem = error as BalancectlError;
+          onLost(`The embedded PostgreSQL is not there again: ${problem.message}`);
+        }
+      }
+      const tookMs = Math.round(performance.now() - lostMs);
+      onLost(`The embedded PostgreSQL is there again, after ${tookMs} ms`);
+    }
+  };
   const gone = new Promise<BalancectlError>((resolve) => {
     if (revival === undefined) return;
-    const watch = async () => {
-      for (let tries = 0; ; ) {
-        const sinceMs = performance.now();
-        // Leaving ends the wait for what is over by then.
-        await Promise.race([lease?.over, aborted(leaving.signal)]);
-        if (leaving.signal.aborted) return;
-        if (performance.now() - sinceMs > livedMsMin) tries = 0;
-        lease = undefined;
-        revival.onLost("The embedded PostgreSQL was lost; it is started again");
-        const startedMs = performance.now();
-        while (lease === undefined) {
-          const problem = await again(tries);
-          if (leaving.signal.aborted) return;
-          tries += 1;
-          if (problem === undefined) continue;
-          revival.onLost(`The embedded PostgreSQL is not there again: ${problem.message}`);
-          if (tries === triesMax) return resolve(problem);
-        }
-        const tookMs = Math.round(performance.now() - startedMs);
-        revival.onLost(`The embedded PostgreSQL is there again, after ${tookMs} ms`);
-      }
-    };
-    const again = async (tries: number): Promise<BalancectlError | undefined> => {
-      try {
-        // The first time at once.
-        if (tries > 0) await sleep(pauseMs(tries), undefined, { signal: leaving.signal });
-        lease = await revival.reach(leaving.signal);
-        return undefined;
-      } catch (error) {
-        return error as BalancectlError;
-      }
-    };
-    watching = watch();
+    watching = watch(revival).then((problem) => problem && resolve(problem));
   });
   return {
     gone,
@@ -83,10 +82,6 @@ export function keepRunning(first: Lease, revival: Revival | undefined): Running
       await last?.leave(() => stop(last));
     },
   };
-}
-
-function pauseMs(tries: number): number {
-  return Math.min(500 * 2 ** tries, pauseMsMax);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
