@@ -40,20 +40,18 @@ test("killed, it is started again: requests go on, and nothing that was answered
         if (status === 200) withdrawn += 1;
         else {
           expect([status, body.error]).toEqual([503, expect.objectContaining({ applied: "no" })]);
-          await sleep(10);
+          await sleep(100);
         }
       }
     };
     await Promise.all([one(), one(), one(), one()]);
   };
   await untilMade(20);
-  for (let round = 0; round < 2; round += 1) {
-    const pid = await postmaster();
-    const going = untilMade(200);
-    process.kill(pid, "SIGKILL");
-    await going;
-    expect(await postmaster()).not.toBe(pid);
-  }
+  const pid = await postmaster();
+  const going = untilMade(200);
+  process.kill(pid, "SIGKILL");
+  await going;
+  expect(await postmaster()).not.toBe(pid);
   const { body } = await exchange<{ balance: number }>(server.url, { path: "/api/users/1" });
   expect(body.data?.balance).toBe(10_000 - withdrawn);
   expect((await exchange(server.url, { path: "/readyz" })).status).toBe(200);
@@ -64,10 +62,8 @@ test("killed, it is started again: requests go on, and nothing that was answered
     .filter((line) => line.includes("The embedded PostgreSQL"))
     .map((line) => JSON.parse(line).msg.replace(/\d+ ms/, "n ms"));
   expect(said).toEqual([
-    ...["The embedded PostgreSQL was lost; it is started again"],
-    ...["The embedded PostgreSQL is there again, after n ms"],
-    ...["The embedded PostgreSQL was lost; it is started again"],
-    ...["The embedded PostgreSQL is there again, after n ms"],
+    "The embedded PostgreSQL was lost; it is started again",
+    "The embedded PostgreSQL is there again, after n ms",
   ]);
   // The last to leave has stopped it.
   await expect(postmaster()).rejects.toMatchObject({ code: "ENOENT" });
