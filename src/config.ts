@@ -63,6 +63,8 @@ const settings = z.object({
     .optional(),
   BALANCECTL_TOKENS: z.string().default(""),
   BALANCECTL_TOKENS_FILE: z.string().optional(),
+  // 0: what the open files of the process allow.
+  BALANCECTL_CONNECTIONS_MAX: wholeNumber(0, 1_000_000, 0),
   BALANCECTL_READ_CONNECTIONS_MAX: wholeNumber(1, 200, 8),
   BALANCECTL_LOCK_TIMEOUT_MS: wholeNumber(1, 600_000, 1_000),
   BALANCECTL_STATEMENT_TIMEOUT_MS: wholeNumber(1, 600_000, 10_000),
@@ -99,6 +101,8 @@ export interface Config {
   readonly batchSizeMax: number;
   readonly waitingMax: number;
   readonly lanes: number;
+  /** Of clients, at once; 0: what the open files of the process allow. */
+  readonly connectionsMax: number;
   readonly readConnectionsMax: number;
   readonly lockTimeoutMs: number;
   readonly statementTimeoutMs: number;
@@ -169,6 +173,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     batchSizeMax: s.BALANCECTL_BATCH_SIZE_MAX,
     waitingMax: s.BALANCECTL_WAITING_MAX,
     lanes: s.BALANCECTL_LANES,
+    connectionsMax: s.BALANCECTL_CONNECTIONS_MAX,
     readConnectionsMax: s.BALANCECTL_READ_CONNECTIONS_MAX,
     lockTimeoutMs: s.BALANCECTL_LOCK_TIMEOUT_MS,
     statementTimeoutMs: s.BALANCECTL_STATEMENT_TIMEOUT_MS,

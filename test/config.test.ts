@@ -31,6 +31,7 @@ describe("defaults", () => {
       batchSizeMax: 500,
       waitingMax: 20_000,
       lanes: 4,
+      connectionsMax: 0,
       readConnectionsMax: 8,
       lockTimeoutMs: 1_000,
       statementTimeoutMs: 10_000,

@@ -122,7 +122,7 @@ describe("start", () => {
 
   test("on an address of another machine: a clear error", async () => {
     const env = { DATABASE_URL: await createTestDatabase(), HOST: "192.0.2.1", PORT: "0" };
-    const { code, stderr } = await balancectl(["serve"], env);
+    const { code, stderr } = await balancectl(["serve", "--allow-anonymous"], env);
     expect([code, stderr]).toEqual([
       1,
       "Starting\nbalancectl: 192.0.2.1:0 is not an address of this machine; " +

@@ -3,9 +3,12 @@
  * SQLSTATE and constraint name; failures.ts has what each means.
  */
 import pg from "pg";
+import { ConnectionAcquireTimeoutError } from "sequelize";
 import { BalancectlError } from "../errors.ts";
 import { type Failure, failureOf, noAnswer, notReplicated, notTrusted } from "./failures.ts";
 import { refusedAuth } from "./quiet-client.ts";
+
+const tooManyReads = "Too many reads wait for the database; try again later";
 
 /** The SQLSTATE of a server-reported error; undefined when the server said nothing. */
 export function sqlState(error: unknown): string | undefined {
@@ -58,6 +61,8 @@ function finalState(error: unknown): string {
  */
 export function translateError(error: unknown, sent = false): BalancectlError {
   if (error instanceof BalancectlError) return error;
+  if (error instanceof ConnectionAcquireTimeoutError)
+    return new BalancectlError("OVERLOADED", tooManyReads);
   const said = serverError(error);
   if (said !== undefined) return thrown(failureOf(said, sent), error);
   if (isRefusedAuth(error)) return thrown(notTrusted(), error);

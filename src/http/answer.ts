@@ -7,6 +7,7 @@ import {
   type BalancectlError,
   type ErrorCode,
 } from "../errors.ts";
+import { countUntaken } from "./untaken.ts";
 
 export const statusOf: Readonly<Record<AnswerCode, number>> = {
   INVALID_REQUEST: 400,
@@ -136,5 +137,6 @@ function send(
     "Content-Length": Buffer.byteLength(body),
     ...headers,
   });
+  countUntaken(res, body);
   res.end(body);
 }

@@ -8,6 +8,7 @@ import { sendData, sendError, sendWithoutBody } from "./answer.ts";
 import { idempotencyKey, ifMatchVersion, refuseOtherConditions } from "./headers.ts";
 import { readJsonBody, readOptionalJsonBody } from "./json-body.ts";
 import type { AnyAnswer, Api, Conditions, Method, Route } from "./route.ts";
+import { requireRoom } from "./untaken.ts";
 
 export interface WalkOptions {
   readonly bodyBytesMax: number;
@@ -59,6 +60,7 @@ function answering(
       sendError(res, "IDEMPOTENCY_KEY_REQUIRED");
       return;
     }
+    if (!isChange) requireRoom();
     const values: Record<string, unknown> = {};
     for (const [name, schema, where] of params) {
       values[name] = parseRequest(schema, req.params[name], where);

@@ -11,7 +11,9 @@ import type { Duplex } from "node:stream";
 import type { Express } from "express";
 import { type AnswerCode, BalancectlError } from "../errors.ts";
 import { errorBody, everywhere, statusOf } from "./answer.ts";
+import { closeDeaf } from "./deaf.ts";
 import { drain } from "./drain.ts";
+import { inTurns } from "./turns.ts";
 
 export interface HttpServer {
   /** http://host:port as a client reaches it. */
@@ -27,23 +29,42 @@ export interface HttpServer {
   stop(timeoutMs: number, handedOver?: () => Promise<void>): Promise<boolean>;
 }
 
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  /** How long a connection may take nothing of what is due to it. Default 30 s. */
+  readonly untakenMs?: number;
+  /** Beyond so many at once the next is told so, and closed. */
+  readonly connectionsMax?: number;
+}
+
 /** More than the kernel allows by default (net.core.somaxconn): the burst is bounded there, not here. */
 const backlog = 16_384;
 
 /** @throws BalancectlError SERVER_FAILED when the address cannot be had */
 export async function startHttpServer(
   app: Express,
-  { host, port }: { host: string; port: number },
+  { host, port, untakenMs = 30_000, connectionsMax = Infinity }: ListenOptions,
 ): Promise<HttpServer> {
   let draining = false;
   const drainListeners: (() => void)[] = [];
+  const turnedAway = new WeakSet<Socket>();
+  const inTurn = inTurns(app);
+  const handle: typeof inTurn = (req, res) => {
+    // It may have sent a request all the same, which must not be done.
+    if (!turnedAway.has(req.socket)) inTurn(req, res);
+  };
   const server = createServer(
-    { ...expressClasses(app, () => draining), requireHostHeader: false },
-    app,
+    {
+      ...{ ...expressClasses(app, () => draining), requireHostHeader: false },
+      // Who sends a byte now and then is found out this often.
+      connectionsCheckingInterval: 5_000,
+    },
+    handle,
   );
-  server.on("checkExpectation", app);
+  server.on("checkExpectation", handle);
   // Whoever may not come in is not told to go on with a body.
-  server.on("checkContinue", app);
+  server.on("checkContinue", handle);
   server.keepAliveTimeout = 65_000;
   server.headersTimeout = 15_000;
   server.requestTimeout = 30_000;
@@ -55,9 +76,16 @@ export async function startHttpServer(
   server.on("connect", refuseTunnel);
   const sockets = new Set<Socket>();
   server.on("connection", (socket) => {
+    if (sockets.size >= connectionsMax) {
+      turnedAway.add(socket);
+      turnAway(socket);
+      return;
+    }
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
+  const endLooking = closeDeaf(sockets, untakenMs);
+  server.once("close", endLooking);
   await listen(server, host, port);
   const { address, port: actualPort } = server.address() as AddressInfo;
   return {
@@ -156,6 +184,14 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   const code = parserCodes[error.code ?? ""] ?? "INVALID_REQUEST";
   const message = code === "INVALID_REQUEST" ? notHttp(error) : undefined;
   afterAnswers(socket, () => socket.end(lastAnswer(code, message)));
+}
+
+/** Before a byte is read: who has no room is told so, instead of waiting for an answer that does not come. */
+function turnAway(socket: Socket): void {
+  socket.on("error", () => {});
+  socket.end(lastAnswer("OVERLOADED", "Too many connections are open", ["Retry-After: 1"]), () =>
+    socket.destroy(),
+  );
 }
 
 /** Node has no response for it: whoever takes a tunnel gets the bare connection. */

@@ -88,20 +88,13 @@ export const metadata = z
     error: "must be a JSON object",
     abort: true,
   })
-  .refine(fitsMetadata, {
-    error: `must have at most ${metadataBytesMax} bytes as JSON`,
+  .check((asked) => {
+    const message = sizeProblem(asked.value);
     // What is too large may also be too deep to be walked.
-    abort: true,
+    if (message)
+      asked.issues.push({ code: "custom", message, input: asked.value, continue: false });
   })
-  .refine(isStorable, {
-    error: "must not contain NUL, broken Unicode or numbers beyond range",
-    abort: true,
-  })
-  .refine(fitsWrittenOut, {
-    error:
-      `must have at most ${metadataBytesMax} bytes as JSON with its numbers written out, as they are kept ` +
-      "(1e300 is 301 bytes); a text is kept as it is",
-  });
+  .refine(isStorable, { error: "must not contain NUL, broken Unicode or numbers beyond range" });
 
 /** Who asked, as the journal shows it. */
 export const actorText = z
@@ -191,23 +184,23 @@ function isObject(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function fitsMetadata(value: unknown): boolean {
-  try {
-    return Buffer.byteLength(JSON.stringify(value)) <= metadataBytesMax;
-  } catch {
-    // Nested deeper than the stack: far beyond the limit.
-    return false;
-  }
-}
-
 /**
  * jsonb keeps 5e-324 as 326 characters and gives them to every reader: without a bound on those, a page of a few
  * megabytes becomes one of 190.
  */
-function fitsWrittenOut(value: unknown): boolean {
-  const text = JSON.stringify(value);
-  if (!/\de[+-]\d/.test(text)) return true;
-  return Buffer.byteLength(text) + growthOf(value) <= metadataBytesMax;
+function sizeProblem(value: unknown): string | undefined {
+  const rule = `must have at most ${metadataBytesMax} bytes as JSON`;
+  let text: string;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    // Nested deeper than the stack: far beyond the limit.
+    return rule;
+  }
+  const bytes = Buffer.byteLength(text);
+  if (bytes > metadataBytesMax) return rule;
+  if (!/\de[+-]\d/.test(text) || bytes + growthOf(value) <= metadataBytesMax) return undefined;
+  return `${rule} with its numbers written out, as they are kept (1e300 is 301 bytes); a text is kept as it is`;
 }
 
 /** How many characters longer the numbers are without exponents. JavaScript writes one with a single digit before it. */

@@ -132,11 +132,15 @@ const keys: Check = {
                                ELSE amount END, operation_id) AS entry
               FROM idempotency_keys
              WHERE user_id > $1 AND user_id <= $2 AND refusal IS NULL AND version > 0) k
-      LEFT JOIN (SELECT user_id, version, balance,
+      LEFT JOIN (SELECT user_id, version, balance, kind, operation_id,
                         concat_ws(' ', kind, CASE kind WHEN 'capture' THEN NULL ELSE amount END,
                                   operation_id) AS entry
                    FROM entries) e ON e.user_id = k.of_user AND e.version = k.version
-     WHERE e.version IS NULL OR e.balance <> k.balance OR e.entry <> k.entry
+     WHERE e.version IS NULL OR e.balance <> k.balance
+        OR (e.entry <> k.entry
+            -- Of a batch of transfers the last leg of its first payer: ids of legs differ in their last four digits.
+            AND (e.kind <> 'transfer' OR k.kind <> 'transfer' OR e.operation_id <= k.operation_id
+                 OR left(e.operation_id::text, 32) <> left(k.operation_id::text, 32)))
      ORDER BY 1, 2`,
 };
 
@@ -238,6 +242,20 @@ export const guardCheck: Check = {
                            ('trigger', 'holds', 'holds_have_entry', 'refuse_hold_without_entry'),
                            ('trigger', 'idempotency_keys', 'idempotency_keys_keep_outcome',
                             'refuse_key_change'),
+                           ('trigger', 'audit', 'audit_append_only', 'refuse_audit_change'),
+                           ('trigger', 'tokens', 'tokens_count_change', 'count_access_change'),
+                           ('constraint', 'access_state', 'access_state_pkey', NULL),
+                           ('constraint', 'access_state', 'access_state_one_check', NULL),
+                           ('constraint', 'actors', 'actors_pkey', NULL),
+                           ('constraint', 'actors', 'actors_once', NULL),
+                           ('constraint', 'actors', 'actors_kind_known', NULL),
+                           ('constraint', 'actors', 'actors_name_length', NULL),
+                           ('constraint', 'audit', 'audit_pkey', NULL),
+                           ('constraint', 'tokens', 'tokens_pkey', NULL),
+                           ('constraint', 'tokens', 'tokens_digest_key', NULL),
+                           ('constraint', 'tokens', 'tokens_scope_known', NULL),
+                           ('constraint', 'tokens', 'tokens_client_length', NULL),
+                           ('constraint', 'tokens', 'tokens_rate_positive', NULL),
                            ('constraint', 'users', 'users_pkey', NULL),
                            ('constraint', 'users', 'users_id_range', NULL),
                            ('constraint', 'users', 'users_balance_range', NULL),

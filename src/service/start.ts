@@ -5,6 +5,7 @@ import type { Config } from "../config.ts";
 import { connectDatabase } from "../database/connection.ts";
 import { requireOneServer } from "../database/one-server.ts";
 import { databaseProblem } from "../database/readiness.ts";
+import { readFileLimits } from "../file-limits.ts";
 import { createApp } from "../http/app.ts";
 import { startHttpServer } from "../http/server.ts";
 import { createLedger } from "../ledger/ledger.ts";
@@ -31,6 +32,14 @@ export function stopMsMax({ drainTimeoutMs }: Pick<Config, "drainTimeoutMs">): n
   return drainTimeoutMs * 3 + 2_000;
 }
 
+/** Lanes, reads, log, listening sockets and what is not foreseen. */
+const filesBeside = 200;
+
+function filesForClients(): number {
+  const { soft = Infinity } = readFileLimits();
+  return Math.max(soft - filesBeside, 1);
+}
+
 /** @param schema the migration that the database is at; another one makes it not ready */
 export async function startService(
   config: Config,
@@ -54,7 +63,10 @@ export async function startService(
       onFailures: (sum) => log.warn(sum, "requests without a token that is known were refused"),
     });
     const app = createApp({ ledger, notReady, access }, log, config);
-    const server = await startHttpServer(app, { host: address, port: config.port });
+    const server = await startHttpServer(app, {
+      ...{ host: address, port: config.port },
+      connectionsMax: config.connectionsMax || filesForClients(),
+    });
     const { close: closeDoor } = access;
     return {
       url: server.url,

@@ -8,12 +8,12 @@
  */
 import { randomInt, randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
+import { checkFileLimits } from "../file-limits.ts";
 import { buildShot } from "./answer.ts";
 import { type Api, createApi, pathPrefix } from "./api.ts";
 import type { Departures, Target } from "./arrival.ts";
 import { fireClosedLoop } from "./closed-loop.ts";
 import { type Connection, createConnection } from "./connection.ts";
-import { checkFileLimits } from "./file-limits.ts";
 import { createOpenLoop } from "./open-loop.ts";
 import { createProgress, type Progress, type StressObserver } from "./progress.ts";
 import { createSchedule, type Schedule } from "./schedule.ts";

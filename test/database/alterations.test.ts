@@ -118,7 +118,7 @@ test("a function that is gone, and one that is there twice", async () => {
   await psql(url, "DROP FUNCTION version_at");
   await psql(url, "CREATE FUNCTION creation_scope(key int) RETURNS int LANGUAGE sql AS 'SELECT 1'");
   expect((await verify(url, { userId: 1 })).findings).toEqual([
-    finding("creation_scope", "0002-idempotency-keys", "several of this name"),
+    finding("creation_scope", "0009-access", "several of this name"),
     finding("version_at", "0005-version-at", "none"),
   ]);
   const { code, stderr } = await commandLine(url).run("serve", "--port", "0");

@@ -152,7 +152,7 @@ async function bySql() {
   const receipts = await openReceipts(lane, 60_000);
   await other.query("SET lock_timeout = '50ms'");
   const write = ({ id, number }: { id: number; number: number }) =>
-    lane.query("SELECT write_receipt($1, $2, apply_adjustment(1, -2))", [id, number]);
+    lane.query("SELECT write_receipt($1, $2, apply_adjustment(1, -2, NULL))", [id, number]);
   // Under a name that is not the lane's, so that its session lives.
   const resolve = (receipt: ReturnType<typeof receipts.next>) =>
     resolveReceipt(other, { ...receipt, session: "nobody" });

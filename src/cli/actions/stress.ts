@@ -1,5 +1,5 @@
 import { BalancectlError } from "../../errors.ts";
-import { checkFileLimits } from "../../stress/file-limits.ts";
+import { checkFileLimits } from "../../file-limits.ts";
 import { probeServer } from "../../stress/probe.ts";
 import type { StressProgress } from "../../stress/progress.ts";
 import { runStress } from "../../stress/run-stress.ts";

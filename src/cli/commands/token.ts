@@ -14,10 +14,11 @@ export interface CreateTokenFlags {
 }
 
 export const defineToken: DefineCommand = (program, add, context) => {
-  const token = program
-    .command("token")
-    .description("Make, list and revoke the tokens that the API asks for.")
-    .helpCommand(false);
+  const token = add(program, "token", "Make, list and revoke the tokens that the API asks for.", [
+    "token create --name shop --scope write",
+    "token list",
+    "token revoke shop",
+  ]);
   const actions = () => import("../actions/token.ts");
   add(
     token,
@@ -26,7 +27,7 @@ export const defineToken: DefineCommand = (program, add, context) => {
     [
       "token create --name shop --scope write",
       "token create --name support --scope read --expires 90d",
-      "token create --name kiosk --scope write --user 7 --user 8 --rate 100/s",
+      "token create --name kiosk --scope write --user 7 --rate 100/s",
     ],
   )
     .requiredOption(

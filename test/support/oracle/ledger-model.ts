@@ -164,7 +164,8 @@ function applyAllOrNone(model: Model, legs: readonly Ask[], nowMs: number): Verd
     const { balance = null, version = null } = payer ?? {};
     return { ...nothing(first, nowMs), refusal, balance, version, refusedLeg: index + 1 };
   }
-  return verdicts[0] as Verdict;
+  const { balance = null, version = null } = model.users.get(first.userId) ?? {};
+  return { ...(verdicts[0] as Verdict), balance, version };
 }
 
 function apply(model: Model, ask: Ask, nowMs: number): Verdict {

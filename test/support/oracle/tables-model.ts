@@ -17,6 +17,8 @@ export function modelTables({ users, entries, holds, keys }: Model): object {
       .map(({ userId, version, amount, balance, kind, operationId, ...rest }) => ({
         ...{ user_id: userId, version, amount, balance, kind, operation_id: operationId },
         ...{ reference: rest.reference, metadata: rest.metadata, created_at: rest.createdMs },
+        // Nobody is asked who they are.
+        actor: null,
       })),
     holds: [...holds.values()]
       .sort((a, b) => a.userId - b.userId || order(a.id, b.id))
@@ -31,6 +33,7 @@ export function modelTables({ users, entries, holds, keys }: Model): object {
         operation_id: unmade(kind, refusal) ? null : rest.operationId,
         created_user_id: rest.createdUserId,
         refused_leg: rest.refusedLeg,
+        client: null,
         created_at: rest.decidedMs,
       })),
   };

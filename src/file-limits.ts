@@ -1,5 +1,5 @@
 /** Open files: each socket is one, and running out of them half-way looks like a broken server. */
-import { BalancectlError } from "../errors.ts";
+import { BalancectlError } from "./errors.ts";
 
 /** How many files this process may open. Undefined where the platform does not say. */
 export interface FileLimits {

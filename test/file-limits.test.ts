@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { checkFileLimits, parseFileLimits, readFileLimits } from "../../src/stress/file-limits.ts";
+import { checkFileLimits, parseFileLimits, readFileLimits } from "../src/file-limits.ts";
 
 describe("checkFileLimits", () => {
   it("lets pass what fits, and what nobody knows", () => {
