@@ -46,6 +46,18 @@ describe("imports", () => {
     expect(forbiddenImports(sources)).toEqual([]);
   });
 
+  test("of the client lead out of it as types alone: of the contract, the errors and zod", () => {
+    const client = sources.filter(({ path }) => path.startsWith("src/client/"));
+    expect(client.length).toBeGreaterThan(5);
+    const out = client.flatMap(
+      ({ text }) => text.match(/^(import|export)[^;]* from "[^"]+";/gm) ?? [],
+    );
+    const others = out.filter((statement) => !statement.includes(' from "./'));
+    const allowed = /^import type .* from "(zod|\.\.\/errors\.ts|\.\.\/http\/contract\/\w+\.ts)";$/;
+    expect(others.length).toBeGreaterThan(2);
+    expect(others.filter((statement) => !allowed.test(statement))).toEqual([]);
+  });
+
   test("never go in a ring", () => {
     expect(importCycles(sources)).toEqual([]);
   });
@@ -75,6 +87,8 @@ describe("imports", () => {
     ["stress asks http", "src/stress/tally.ts", "../http/answer.ts"],
     ["stress asks the ledger", "src/stress/tally.ts", "../ledger/operation.ts"],
     ["stress asks the database", "src/stress/tally.ts", "../database/connection.ts"],
+    ["the client asks the ledger", "src/client/send.ts", "../ledger/operation.ts"],
+    ["the ledger asks the client", "src/ledger/ledger.ts", "../client/balance-client.ts"],
     ["the config asks the ledger", "src/config.ts", "./ledger/operation.ts"],
     ["the errors ask http", "src/errors.ts", "./http/answer.ts"],
     ["bin goes past the command line", "bin/balancectl.ts", "../src/ledger/ledger.ts"],
@@ -109,6 +123,8 @@ describe("imports", () => {
     ["src/ledger/ledger.ts", "../database/connection.ts"],
     ["src/ledger/ledger.ts", "./operation.ts"],
     ["src/stress/tally.ts", "../errors.ts"],
+    ["src/client/shapes.ts", "../http/contract/answers.ts"],
+    ["src/cli/actions/adjust.ts", "../../client/balance-client.ts"],
     ["bin/balancectl.ts", "../src/cli/program.ts"],
   ])("the right way round are not: %s imports %s", (path, specifier) => {
     expect(forbiddenImports([{ path, text: `import { x } from "${specifier}";` }])).toEqual([]);

@@ -34,7 +34,14 @@ test("holds the program, its migrations and its documents, and nothing that poin
     expect.arrayContaining([...["dist/bin/balancectl.js", "README.md", "LICENSE", ".env.example"]]),
   );
   // Source maps would name sources that are not in it.
-  expect(paths.filter((path) => /\.(map|ts|tgz)$/.test(path))).toEqual([]);
+  const sources = paths.filter((path) => /\.(map|ts|tgz)$/.test(path) && !path.endsWith(".d.ts"));
+  expect(sources).toEqual([]);
+  // Types of the client, and of what they stand on.
+  const outside = paths.filter((path) => path.endsWith(".d.ts") && !path.includes("/client/"));
+  expect(outside.sort()).toEqual([
+    "dist/src/errors.d.ts",
+    ...["dist/src/http/contract/answers.d.ts", "dist/src/http/contract/requests.d.ts"],
+  ]);
 });
 
 test("holds what its documents link to", async () => {
@@ -55,7 +62,11 @@ test("holds what its documents link to", async () => {
 test("says where it comes from, and lets nobody reach into it", async () => {
   const text = await readFile(join(packageRoot, "package.json"), "utf8");
   const { exports, repository, bugs, homepage, scripts } = JSON.parse(text);
-  expect(exports).toEqual({ "./package.json": "./package.json" });
+  const client = "./dist/src/client/balance-client";
+  expect(exports).toEqual({
+    "./client": { types: `${client}.d.ts`, default: `${client}.js` },
+    "./package.json": "./package.json",
+  });
   expect([repository.url, bugs, homepage].map((url) => url.includes("/balancectl"))).toEqual([
     ...[true, true, true],
   ]);
@@ -79,6 +90,31 @@ test("runs where it is installed, in an empty folder", async () => {
   expect(said).toBe("User 1: 10,000 → 9,998 (-2)\n");
   const { code } = await balancectl(["stress", "--count", "100"], env, { script });
   expect(code).toBe(0);
+
+  // The client as it is installed, for a browser: with its types, and without a package or Node's.
+  await writeFile(
+    join(empty, "shop.mts"),
+    `import { BalanceClient, BalanceError, type Entry } from "balancectl/client";
+     const client = new BalanceClient({ url: "/balances", token: async () => "t" });
+     const { balance, version } = await client.adjust(1, -2, { reference: "r", ifVersion: 3 });
+     const [a, b]: [number, number | undefined] = [balance, version];
+     export const entries: Entry[] = [];
+     for await (const entry of client.listEntries(1, { order: "asc" })) entries.push(entry);
+     // @ts-expect-error: an amount is a number
+     await client.adjust(1, "2");
+     // @ts-expect-error: nothing is called so
+     await client.transfer({ from: 1, to: 2, amout: 5 });
+     export const isPoor = (e: unknown) => e instanceof BalanceError && e.code === "INSUFFICIENT_FUNDS";
+     // @ts-expect-error: there is no such code
+     export const isOdd = (e: BalanceError) => e.code === "INSUFFICIENT_FOUNDS";
+     console.log(a, b);
+`,
+  );
+  const strictly = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022"];
+  const browser = ["--lib", "es2023,dom,dom.asynciterable", "--types", "", "shop.mts"];
+  const tsc = join(packageRoot, "node_modules/.bin/tsc");
+  const told = await run(tsc, [...strictly, ...browser], { cwd: empty }).catch((failed) => failed);
+  expect(told.stdout).toBe("");
 });
 
 const source = `file:../${filename}`;

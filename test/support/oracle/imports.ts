@@ -8,13 +8,15 @@ export interface SourceFile {
 /**
  * What each part may import beside itself. One direction, top to bottom:
  * bin -> cli -> service -> {http, stress} -> access -> ledger -> database -> {config, errors}.
+ * The client stands beside, and takes types of the contract and of the errors (typesOnly).
  */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   bin: ["cli"],
-  cli: ["service", "http", "stress", "access", "ledger", "database", "base"],
+  cli: ["service", "http", "stress", "client", "access", "ledger", "database", "base"],
   service: ["http", "access", "ledger", "database", "base"],
   http: ["access", "ledger", "base"],
   stress: ["base"],
+  client: ["http", "base"],
   access: ["database", "base"],
   ledger: ["database", "base"],
   database: ["base"],
