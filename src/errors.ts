@@ -48,6 +48,7 @@ export const processMessages = {
   SCHEMA_ALTERED: "The database is not what this program's migrations make",
   MIGRATION_FAILED: "A migration failed and was rolled back",
   SERVER_FAILED: "The server could not start",
+  SERVER_UNREACHABLE: "The server did not answer",
 } as const;
 
 export const errorMessages = { ...answerMessages, ...processMessages };

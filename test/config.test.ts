@@ -42,7 +42,6 @@ describe("defaults", () => {
       allowedOrigins: [],
       trustedProxies: [],
       allowAnonymous: false,
-      token: undefined,
       tokens: [],
       tokensFile: undefined,
     });
@@ -196,7 +195,7 @@ describe("refused", () => {
         ![
           ...["DATABASE_URL", "LOG_LEVEL", "BALANCECTL_REQUIRE_KEYS", "BALANCECTL_SCHEMA"],
           ...["BALANCECTL_ALLOWED_ORIGINS", "BALANCECTL_TRUSTED_PROXIES"],
-          ...["BALANCECTL_ALLOW_ANONYMOUS", "BALANCECTL_TOKENS", "BALANCECTL_TOKEN"],
+          ...["BALANCECTL_ALLOW_ANONYMOUS", "BALANCECTL_TOKENS"],
         ].includes(name),
     ),
   )("%s is a whole number and nothing like one", (name) => {
@@ -230,10 +229,8 @@ describe("refused", () => {
     const all = problems(Object.fromEntries(settingNames.map((name) => [name, "! "])));
     const named = all.map((line) => line.split(" ")[0]);
     const free = [
-      "HOST",
-      "BALANCECTL_DATA_DIR",
-      "BALANCECTL_ALLOWED_HOSTS",
-      "BALANCECTL_TOKENS_FILE",
+      ...["HOST", "BALANCECTL_DATA_DIR", "BALANCECTL_ALLOWED_HOSTS"],
+      ...["BALANCECTL_TOKENS_FILE", "BALANCECTL_TOKEN", "BALANCECTL_TOKEN_FILE"],
     ];
     expect(named.sort()).toEqual(settingNames.filter((name) => !free.includes(name)).sort());
   });
@@ -316,8 +313,9 @@ describe(".env.example", () => {
     expect(problems({ DATABASE_URL: DATABASE_URL as string })).toEqual([]);
     const empty = Object.entries(rest).filter(([, value]) => value === "");
     expect(empty.map(([name]) => name)).toEqual([
-      ...["BALANCECTL_TOKENS", "BALANCECTL_TOKENS_FILE", "BALANCECTL_TOKEN", "BALANCECTL_SCHEMA"],
+      ...["BALANCECTL_TOKENS", "BALANCECTL_TOKENS_FILE", "BALANCECTL_SCHEMA"],
       ...["BALANCECTL_ALLOWED_HOSTS", "BALANCECTL_ALLOWED_ORIGINS", "BALANCECTL_TRUSTED_PROXIES"],
+      ...["BALANCECTL_TOKEN", "BALANCECTL_TOKEN_FILE"],
     ]);
   });
 

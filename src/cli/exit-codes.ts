@@ -40,4 +40,5 @@ export const exitCodeOf: Readonly<Record<ErrorCode, 1 | 2 | 3>> = {
   SCHEMA_ALTERED: 1,
   MIGRATION_FAILED: 1,
   SERVER_FAILED: 1,
+  SERVER_UNREACHABLE: 1,
 };

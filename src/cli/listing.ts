@@ -2,7 +2,7 @@
 import { columnWidths, type Output, table } from "./output.ts";
 
 /** Rows a page. */
-const pageSize = 1_000;
+export const pageSize = 1_000;
 
 export interface Page<T> {
   readonly items: readonly T[];

@@ -32,6 +32,7 @@ import type {
   User,
   UserAt,
   UserInList,
+  UsersOptions,
   Versioned,
   VoidBody,
 } from "./shapes.ts";
@@ -64,9 +65,15 @@ export class BalanceClient {
   }
 
   /** In the order of their ids. */
-  listUsers({ pageSize: limit, cursor: first, ...options }: ListOptions = {}): List<UserInList> {
+  listUsers({
+    pageSize: limit,
+    cursor: first,
+    after,
+    ...options
+  }: UsersOptions = {}): List<UserInList> {
     return listOf(async (cursor) => {
-      const asked = withQuery("/api/users", { limit, cursor });
+      const begin = cursor === undefined ? { after } : { cursor };
+      const asked = withQuery("/api/users", { limit, ...begin });
       const { data } = await this.#get<UsersPage>(asked, options);
       return { items: data.users, nextCursor: data.nextCursor };
     }, first);

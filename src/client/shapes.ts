@@ -51,6 +51,11 @@ export interface ListOptions extends CallOptions {
   readonly cursor?: string | undefined;
 }
 
+export interface UsersOptions extends ListOptions {
+  /** Only users with ids beyond this one. Not with `cursor`, which says where to go on. */
+  readonly after?: number | undefined;
+}
+
 export interface EntriesOptions extends ListOptions {
   /** Newest first ("desc") unless told otherwise. */
   readonly order?: "asc" | "desc" | undefined;

@@ -23,7 +23,7 @@ test.each([
   ["adjustment", -3, 9_997],
   ["refusal", -10_001, 10_000],
 ])(
-  "an outcome that the server does not know is found under the key: of an %s",
+  "an outcome that the server does not know is found under the key: of the %s",
   async (kind, amount, left) => {
     const proxy = await startTcpProxy(await createTestDatabase());
     const bounds = { lanes: 1, lockTimeoutMs: 200, statementTimeoutMs: 500 };

@@ -268,6 +268,20 @@ describe("the list", () => {
     expect(ids(await page(`?limit=3&cursor=${data.nextCursor}`))).toEqual([11, 12, 13]);
   });
 
+  test("begins behind an id, unless a cursor says where", async () => {
+    const { data } = await page("?limit=2&after=41");
+    expect(ids({ data })).toEqual([42, 43]);
+    expect(ids(await page(`?limit=2&cursor=${data.nextCursor}`))).toEqual([44, 45]);
+    expect(ids(await page("?after=250"))).toEqual([]);
+    for (const [query, message] of [
+      [`?after=1&cursor=${data.nextCursor}`, "after and cursor both say where to begin"],
+      ["?after=x", 'after must be a whole number from 1 to 9007199254740991 (it is "x")'],
+    ]) {
+      const { status, body } = await page(query);
+      expect([status, body.error]).toEqual([400, { code: "INVALID_REQUEST", message }]);
+    }
+  });
+
   test("a cursor that is not one of ours", async () => {
     const { data } = await page("?limit=10");
     const cursor = data.nextCursor as string;

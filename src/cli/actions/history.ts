@@ -1,16 +1,11 @@
+import type { Entry } from "../../client/shapes.ts";
 import { BalancectlError } from "../../errors.ts";
-import { entryView } from "../../http/contract/views.ts";
 import { parseRequest, timeText } from "../../ledger/fields.ts";
-import type { Entry, HistoryQuery } from "../../ledger/history.ts";
-import type { Ledger } from "../../ledger/ledger.ts";
 import { printable } from "../../printable.ts";
+import { withAccounts } from "../accounts/with-accounts.ts";
 import type { HistoryFlags } from "../commands/history.ts";
 import type { Context } from "../context.ts";
 import { grouped, jsonText, type Output } from "../output.ts";
-import { withLedger } from "../with-ledger.ts";
-
-/** Entries a page: a page is all that is in memory. */
-const pageSize = 1_000;
 
 /** Prints a user's journal as a table, as NDJSON (--json) or as CSV, page by page. */
 export async function history(
@@ -25,34 +20,16 @@ export async function history(
     throw new BalancectlError("INVALID_REQUEST", "--from must not be after --to");
   }
   const limit = flags.limit ?? Number.POSITIVE_INFINITY;
-  await withLedger(context, async (ledger) => {
+  await withAccounts(context, flags, async (accounts) => {
     // Before anything is printed.
-    await ledger.user(userId);
+    await accounts.user(userId);
     const print = printer(flags, output);
     if (print.head !== undefined) await output.line(print.head);
-    const query = { userId, order: flags.order, from, to };
-    for await (const entry of pages(ledger, query, limit, context.stopping)) {
-      await output.line(print.row(entry));
+    const span = { order: flags.order, from, to };
+    for await (const { items } of accounts.entries(userId, span, limit)) {
+      for (const entry of items) await output.line(print.row(entry));
     }
   });
-}
-
-async function* pages(
-  ledger: Ledger,
-  query: Omit<HistoryQuery, "limit" | "after">,
-  limit: number,
-  signal: AbortSignal,
-): AsyncGenerator<Entry> {
-  let after: number | undefined;
-  for (let left = limit; left > 0; ) {
-    signal.throwIfAborted();
-    const page = { ...query, after, limit: Math.min(pageSize, left) };
-    const { entries, more } = await ledger.entries(page);
-    yield* entries;
-    if (!more) return;
-    after = entries.at(-1)?.version;
-    left -= entries.length;
-  }
 }
 
 interface Printer {
@@ -61,7 +38,7 @@ interface Printer {
 }
 
 function printer(flags: HistoryFlags, output: Output): Printer {
-  if (flags.json) return { row: (entry) => jsonText(entryView(entry)) };
+  if (flags.json) return { row: (entry) => jsonText(entry) };
   if (flags.csv) return { head: csvColumns.join(","), row: csvRow };
   return tablePrinter(output);
 }
@@ -74,9 +51,8 @@ function tablePrinter({ paint }: Output): Printer {
     head: paint.dim(row("version", "time", "kind", "amount", "balance")),
     row: ({ version, createdAt, kind, amount, balance, reference }) => {
       const signed = `${amount > 0 ? "+" : ""}${grouped(amount)}`;
-      const time = createdAt.toISOString();
-      const text = row(grouped(version), time, kind, signed, grouped(balance));
-      return reference === null ? text : `${text}  ${printable(reference)}`;
+      const text = row(grouped(version), createdAt, kind, signed, grouped(balance));
+      return reference === undefined ? text : `${text}  ${printable(reference)}`;
     },
   };
 }
@@ -88,11 +64,11 @@ const csvColumns = [
 
 /** RFC 4180, with quotes around each text. */
 function csvRow(entry: Entry): string {
-  const { version, createdAt, kind, amount, balance, operationId, reference, metadata } = entry;
+  const { version, createdAt, kind, amount, balance, reference, metadata } = entry;
   return [
-    ...[version, createdAt.toISOString(), kind, amount, balance, operationId ?? ""],
-    reference === null ? "" : csvText(reference),
-    metadata === null ? "" : csvText(JSON.stringify(metadata)),
+    ...[version, createdAt, kind, amount, balance, entry.transferId ?? entry.holdId ?? ""],
+    reference === undefined ? "" : csvText(reference),
+    metadata === undefined ? "" : csvText(JSON.stringify(metadata)),
   ].join(",");
 }
 

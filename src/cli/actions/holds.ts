@@ -1,24 +1,12 @@
-import { closedHoldView, holdView } from "../../http/contract/views.ts";
+import type { Hold } from "../../client/shapes.ts";
 import { parseRequest, uuidText } from "../../ledger/fields.ts";
-import type { Hold } from "../../ledger/holds.ts";
-import type {
-  Applied,
-  CaptureOperation,
-  HoldOperation,
-  VoidOperation,
-} from "../../ledger/operation.ts";
-import { refusalError } from "../../ledger/refusal.ts";
-import {
-  capture as captureOperation,
-  hold as holdOperation,
-  voidHold as voidOperation,
-} from "../../ledger/request.ts";
+import { capture as captureOperation } from "../../ledger/request.ts";
+import { withAccounts } from "../accounts/with-accounts.ts";
 import type { CaptureFlags, HoldFlags, HoldsFlags } from "../commands/holds.ts";
 import type { WriteFlags } from "../commands/write-flags.ts";
 import type { Context } from "../context.ts";
-import { pagesOf, printListing } from "../listing.ts";
+import { printListing } from "../listing.ts";
 import { grouped } from "../output.ts";
-import { withLedger } from "../with-ledger.ts";
 import { writeOptions } from "../write-options.ts";
 
 /** Takes an amount out of what a user can spend. */
@@ -29,13 +17,14 @@ export async function hold(
   flags: HoldFlags,
 ): Promise<void> {
   const { output } = context;
-  const operation = holdOperation(userId, amount, flags.expiresIn, writeOptions(flags));
-  const outcome = await applied(context, operation);
-  const { hold: made, balance } = outcome;
-  const data = { ...holdView(made), balance };
+  const asked = { amount, lifetimeSeconds: flags.expiresIn };
+  const options = writeOptions(flags);
+  const data = await withAccounts(context, flags, (accounts) =>
+    accounts.hold(userId, asked, options),
+  );
   output.result({ success: true, data }, () => {
-    const left = output.paint.bold(grouped(balance));
-    return `Hold ${made.id}: ${grouped(amount)} of user ${userId}, who can spend ${left}`;
+    const left = output.paint.bold(grouped(data.balance));
+    return `Hold ${data.id}: ${grouped(amount)} of user ${userId}, who can spend ${left}`;
   });
 }
 
@@ -49,13 +38,16 @@ export async function capture(
   const { output } = context;
   const { amount, to } = flags;
   const holdId = parseRequest(uuidText, holdText, "<holdId>");
-  const operation = captureOperation({ userId, holdId, amount, to }, writeOptions(flags));
-  const outcome = await applied(context, operation);
-  const { hold: closed, balance } = outcome;
-  output.result({ success: true, data: closedHoldView(closed, balance, to) }, () => {
+  const options = writeOptions(flags);
+  // What cannot be is said before there is a connection.
+  captureOperation({ userId, holdId, amount, to }, options);
+  const data = await withAccounts(context, flags, (accounts) =>
+    accounts.capture(userId, holdId, { amount, to }, options),
+  );
+  output.result({ success: true, data }, () => {
     const payee = to === undefined ? "" : ` for user ${to}`;
-    const part = `${grouped(closed.captured ?? 0)} of ${grouped(closed.amount)}`;
-    const left = output.paint.bold(grouped(balance));
+    const part = `${grouped(data.captured ?? 0)} of ${grouped(data.amount)}`;
+    const left = output.paint.bold(grouped(data.balance));
     return `Captured ${part}${payee}; user ${userId} can spend ${left}`;
   });
 }
@@ -69,51 +61,36 @@ export async function voidHold(
 ): Promise<void> {
   const { output } = context;
   const holdId = parseRequest(uuidText, holdText, "<holdId>");
-  const outcome = await applied(context, voidOperation(userId, holdId, writeOptions(flags)));
-  const { hold: closed, balance } = outcome;
-  output.result({ success: true, data: closedHoldView(closed, balance) }, () => {
-    const left = output.paint.bold(grouped(balance));
-    return `Voided: ${grouped(closed.amount)} back to user ${userId}, who can spend ${left}`;
+  const options = writeOptions(flags);
+  const data = await withAccounts(context, flags, (accounts) =>
+    accounts.voidHold(userId, holdId, options),
+  );
+  output.result({ success: true, data }, () => {
+    const left = output.paint.bold(grouped(data.balance));
+    return `Voided: ${grouped(data.amount)} back to user ${userId}, who can spend ${left}`;
   });
 }
 
 /** Lists a user's holds: open ones first, then closed ones, newest first in each. */
-export async function holds(
-  context: Context,
-  userId: number,
-  { limit }: HoldsFlags,
-): Promise<void> {
-  const { output, stopping } = context;
-  const last = await withLedger(context, async (ledger) => {
-    const pages = pagesOf<Hold>(limit, async (after, count) => {
-      stopping.throwIfAborted();
-      const open = after === undefined || after.state === "open";
-      const position = { open, before: after?.id ?? null };
-      return await ledger.holds(userId, position, count);
-    });
-    return await printListing(output, pages, {
-      ...{ name: "holds", view: holdView, rest: (hold) => ({ more: hold !== undefined }) },
+export async function holds(context: Context, userId: number, flags: HoldsFlags): Promise<void> {
+  const { output } = context;
+  const last = await withAccounts(context, flags, (accounts) =>
+    printListing(output, accounts.holds(userId, flags.limit), {
+      ...{ name: "holds", view: asItIs, rest: (hold) => ({ more: hold !== undefined }) },
       head: ["hold", "state", "amount", "captured", "created", "expires"],
       ...{ row: holdRow, right: [2, 3], none: `No holds of user ${userId}` },
-    });
-  });
+    }),
+  );
   if (last !== undefined) output.note("There are more: --limit says how many are shown");
+}
+
+function asItIs(hold: Hold): Hold {
+  return hold;
 }
 
 function holdRow({ id, state, amount, captured, createdAt, expiresAt }: Hold): string[] {
   return [
-    ...[id, state, grouped(amount), captured === null ? "" : grouped(captured)],
-    ...[createdAt.toISOString(), expiresAt?.toISOString() ?? "never"],
+    ...[id, state, grouped(amount), captured === undefined ? "" : grouped(captured)],
+    ...[createdAt, expiresAt ?? "never"],
   ];
-}
-
-async function applied<O extends HoldOperation | CaptureOperation | VoidOperation>(
-  context: Context,
-  operation: O,
-): Promise<Applied<O>> {
-  return await withLedger(context, async (ledger) => {
-    const outcome = await ledger.apply(operation);
-    if (outcome.refusal === null) return outcome;
-    throw refusalError(outcome, operation);
-  });
 }

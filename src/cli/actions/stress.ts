@@ -4,6 +4,7 @@ import { probeServer } from "../../stress/probe.ts";
 import type { StressProgress } from "../../stress/progress.ts";
 import { runStress } from "../../stress/run-stress.ts";
 import { checkLoad, socketsByDefault } from "../../stress/stress-options.ts";
+import { readAccessToken } from "../access-token.ts";
 import type { StressFlags } from "../commands/stress.ts";
 import type { Context } from "../context.ts";
 import { grouped, type Progress } from "../output.ts";
@@ -27,13 +28,14 @@ export async function stress(context: Context, flags: StressFlags): Promise<numb
   checkFileLimits(load.concurrency);
   const config = await context.loadConfig();
   const keys = flags.keys ?? config.requireKeys;
+  const token = await readAccessToken(context.env, undefined);
   const progress = output.progress("Looking for a server");
   try {
     const server = await findServer(context, flags.url, progress);
     try {
       const report = await runStress(
         {
-          ...{ ...load, keys, url: server.url, token: server.token ?? config.token },
+          ...{ ...load, keys, url: server.url, token: server.token ?? token },
           ...{ timeoutMs: timeout * 1_000, signal: stopping },
         },
         (seen) => progress.update(progressText(seen)),

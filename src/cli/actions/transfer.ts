@@ -1,9 +1,8 @@
-import { refusalError } from "../../ledger/refusal.ts";
 import { transfer as transferOperation } from "../../ledger/request.ts";
+import { withAccounts } from "../accounts/with-accounts.ts";
 import type { WriteFlags } from "../commands/write-flags.ts";
 import type { Context } from "../context.ts";
 import { grouped } from "../output.ts";
-import { withLedger } from "../with-ledger.ts";
 import { writeOptions } from "../write-options.ts";
 
 /** Moves an amount from one user to another. */
@@ -15,13 +14,14 @@ export async function transfer(
   flags: WriteFlags,
 ): Promise<void> {
   const { output } = context;
-  const operation = transferOperation({ from, to, amount }, writeOptions(flags));
-  const outcome = await withLedger(context, (ledger) => ledger.apply(operation));
-  if (outcome.refusal !== null) throw refusalError(outcome, operation);
-  const { operationId: id, balance } = outcome;
-  const data = { id, from, to, amount, balance };
+  const options = writeOptions(flags);
+  // What cannot be is said before there is a connection.
+  transferOperation({ from, to, amount }, options);
+  const data = await withAccounts(context, flags, (accounts) =>
+    accounts.transfer({ from, to, amount }, options),
+  );
   output.result({ success: true, data }, () => {
-    const left = `user ${from} has ${output.paint.bold(grouped(balance))} left`;
-    return `Transfer ${id}: ${grouped(amount)} from user ${from} to user ${to}; ${left}`;
+    const left = `user ${from} has ${output.paint.bold(grouped(data.balance))} left`;
+    return `Transfer ${data.id}: ${grouped(amount)} from user ${from} to user ${to}; ${left}`;
   });
 }

@@ -1,8 +1,9 @@
 import { Option } from "commander";
 import * as is from "../arguments.ts";
 import type { DefineCommand } from "../command.ts";
+import { type ServerFlags, withServerFlags } from "./server-flags.ts";
 
-export interface HistoryFlags {
+export interface HistoryFlags extends ServerFlags {
   readonly json?: boolean;
   readonly csv?: boolean;
   readonly limit?: number;
@@ -12,7 +13,7 @@ export interface HistoryFlags {
 }
 
 export const defineHistory: DefineCommand = (program, add, context) => {
-  add(
+  const history = add(
     program,
     "history",
     "Print a user's journal: a table, NDJSON (--json) or CSV.",
@@ -32,8 +33,8 @@ export const defineHistory: DefineCommand = (program, add, context) => {
         .default("desc"),
     )
     .option("--from <time>", "from this moment on (RFC 3339 with offset)")
-    .option("--to <time>", "before this moment (RFC 3339 with offset)")
-    .action(async (userId, flags) =>
-      (await import("../actions/history.ts")).history(context, userId, flags),
-    );
+    .option("--to <time>", "before this moment (RFC 3339 with offset)");
+  withServerFlags(history).action(async (userId, flags) =>
+    (await import("../actions/history.ts")).history(context, userId, flags),
+  );
 };

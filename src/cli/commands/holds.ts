@@ -1,5 +1,6 @@
 import * as is from "../arguments.ts";
 import type { DefineCommand } from "../command.ts";
+import { type ServerFlags, withServerFlags } from "./server-flags.ts";
 import { type WriteFlags, withWriteFlags } from "./write-flags.ts";
 
 export interface HoldFlags extends WriteFlags {
@@ -12,7 +13,7 @@ export interface CaptureFlags extends WriteFlags {
   readonly to?: number;
 }
 
-export interface HoldsFlags {
+export interface HoldsFlags extends ServerFlags {
   readonly limit: number;
 }
 
@@ -50,13 +51,13 @@ export const defineHolds: DefineCommand = (program, add, context) => {
     (await import("../actions/holds.ts")).voidHold(context, userId, holdId, flags),
   );
 
-  add(program, "holds", "List a user's holds: open ones first, newest first.", [
+  const holds = add(program, "holds", "List a user's holds: open ones first, newest first.", [
     "holds 1",
     "holds 1 --limit 20",
   ])
     .argument("<userId>", "the user", is.userId)
-    .option("--limit <count>", "at most this many", is.rowCount, 100)
-    .action(async (userId, flags) =>
-      (await import("../actions/holds.ts")).holds(context, userId, flags),
-    );
+    .option("--limit <count>", "at most this many", is.rowCount, 100);
+  withServerFlags(holds).action(async (userId, flags) =>
+    (await import("../actions/holds.ts")).holds(context, userId, flags),
+  );
 };

@@ -1,5 +1,6 @@
 import * as is from "../arguments.ts";
 import type { DefineCommand } from "../command.ts";
+import { type ServerFlags, withServerFlags } from "./server-flags.ts";
 import { type WriteFlags, withWriteFlags } from "./write-flags.ts";
 
 export interface CreateFlags extends WriteFlags {
@@ -7,7 +8,7 @@ export interface CreateFlags extends WriteFlags {
   readonly balance: number;
 }
 
-export interface ListFlags {
+export interface ListFlags extends ServerFlags {
   readonly limit: number;
   /** Ids beyond this one. */
   readonly after: number;
@@ -34,15 +35,22 @@ export const defineUsers: DefineCommand = (program, add, context) => {
     (await import("../actions/users.ts")).createUser(context, flags),
   );
 
-  add(users, "list", "List users in the order of their ids.", [
+  const list = add(users, "list", "List users in the order of their ids.", [
     "users list --limit 20",
     "users list --after 20",
   ])
     .option("--limit <count>", "at most this many", is.rowCount, 100)
-    .option("--after <id>", "only ids beyond this one", is.afterId, 0)
-    .action(async (flags) => (await import("../actions/users.ts")).listUsers(context, flags));
+    .option("--after <id>", "only ids beyond this one", is.afterId, 0);
+  withServerFlags(list).action(async (flags) =>
+    (await import("../actions/users.ts")).listUsers(context, flags),
+  );
 
-  add(users, "show", "Show one user.", ["users show 1"])
-    .argument("<userId>", "the user", is.userId)
-    .action(async (userId) => (await import("../actions/users.ts")).showUser(context, userId));
+  const show = add(users, "show", "Show one user.", ["users show 1"]).argument(
+    "<userId>",
+    "the user",
+    is.userId,
+  );
+  withServerFlags(show).action(async (userId, flags) =>
+    (await import("../actions/users.ts")).showUser(context, userId, flags),
+  );
 };

@@ -4,6 +4,7 @@ import {
   actorText,
   balanceAmount,
   idNumber,
+  idText,
   lifetimeSeconds,
   metadata,
   pageLimit,
@@ -59,6 +60,9 @@ export const userQuery = z.strictObject({ at: timeText.optional() });
 
 /** Of a list that comes in pages. */
 export const pageQuery = z.strictObject({ limit: pageLimit, cursor: z.string().optional() });
+
+/** Beyond an id, or where a page before ended. */
+export const usersQuery = z.strictObject({ ...pageQuery.shape, after: idText.optional() });
 
 export const entryOrder = z.enum(["asc", "desc"], { error: "must be asc or desc" });
 

@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { BalancectlError } from "../../errors.ts";
 import { idNumber, idText } from "../../ledger/fields.ts";
 import { opening } from "../../ledger/request.ts";
 import { user, userAt, userPage } from "../contract/answers.ts";
-import { openingBody, pageQuery, userQuery } from "../contract/requests.ts";
+import { openingBody, userQuery, usersQuery } from "../contract/requests.ts";
 import { userView } from "../contract/views.ts";
 import { decodeCursor } from "../cursor.ts";
 import { entityTag, namesTag } from "../headers.ts";
@@ -37,11 +38,14 @@ export const listUsers = route({
   method: "GET",
   path: "/api/users",
   scope: "read",
-  query: pageQuery,
+  query: usersQuery,
   answers: { 200: userPage },
   refusals: [],
-  handle: async ({ query: { limit, cursor } }, { ledger }) => {
-    const after = cursor === undefined ? 0 : decodeCursor(cursor, position).after;
+  handle: async ({ query: { limit, cursor, after: beyond } }, { ledger }) => {
+    if (cursor !== undefined && beyond !== undefined) {
+      throw new BalancectlError("INVALID_REQUEST", "after and cursor both say where to begin");
+    }
+    const after = cursor === undefined ? (beyond ?? 0) : decodeCursor(cursor, position).after;
     const found = await ledger.users(after, limit + 1);
     const { items, nextCursor, headers } = pageOf(
       "/api/users",
