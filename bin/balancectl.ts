@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 /** The process: argv, environment and signals in, exit code out. Nothing below touches them. */
+import { constants } from "node:os";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readEnvFile } from "../src/cli/env-file.ts";
+import { StopSignal } from "../src/cli/exit-codes.ts";
 import { run } from "../src/cli/program.ts";
 import type { SettingsFile } from "../src/cli/settings-file.ts";
 
@@ -11,10 +13,11 @@ let asked = false;
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
+    const reason = new StopSignal(signal, constants.signals[signal]);
     // The first asks, the second insists.
-    if (asked) process.exit(1);
+    if (asked) process.exit(reason.exitCode);
     asked = true;
-    stopping.abort(new Error(`stopped by ${signal}`));
+    stopping.abort(reason);
   });
 }
 // Started by another process over a channel: when it is gone, nobody is left to say stop.

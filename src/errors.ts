@@ -49,6 +49,7 @@ export const processMessages = {
   MIGRATION_FAILED: "A migration failed and was rolled back",
   SERVER_FAILED: "The server could not start",
   SERVER_UNREACHABLE: "The server did not answer",
+  INTERRUPTED: "Stopped",
 } as const;
 
 export const errorMessages = { ...answerMessages, ...processMessages };

@@ -236,7 +236,7 @@ describe("stop", () => {
     const idle = await openIdle(server.url);
     server.child.kill("SIGTERM");
     await idle.closed;
-    expect(await server.stop("SIGTERM")).toBe(1);
+    expect(await server.stop("SIGTERM")).toBe(143);
     expect(await answer).toBe("no answer");
     await lock.release();
   });

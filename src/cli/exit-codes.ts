@@ -1,5 +1,15 @@
 import type { ErrorCode } from "../errors.ts";
 
+/** Why a command is stopped: by a signal, with the exit code that shells give to whoever dies of it. */
+export class StopSignal extends Error {
+  readonly exitCode: number;
+
+  constructor(name: string, number: number) {
+    super(`stopped by ${name}`);
+    this.exitCode = 128 + number;
+  }
+}
+
 /** 0 done, 1 failed, 2 asked for in a way that cannot be, 3 refused by the ledger. */
 export const exitCodeOf: Readonly<Record<ErrorCode, 1 | 2 | 3>> = {
   INVALID_REQUEST: 2,
@@ -41,4 +51,6 @@ export const exitCodeOf: Readonly<Record<ErrorCode, 1 | 2 | 3>> = {
   MIGRATION_FAILED: 1,
   SERVER_FAILED: 1,
   SERVER_UNREACHABLE: 1,
+  // Of a signal it is the signal's own.
+  INTERRUPTED: 1,
 };

@@ -6,12 +6,12 @@ import type { AddCommand } from "./command.ts";
 import { commands } from "./commands/all.ts";
 import type { Context } from "./context.ts";
 import { watchDelivery } from "./delivery.ts";
-import { exitCodeOf } from "./exit-codes.ts";
+import { exitCodeOf, StopSignal } from "./exit-codes.ts";
 import type { Invocation } from "./invocation.ts";
 import { createOutput, type Output } from "./output.ts";
 import { settingsFileLine } from "./settings-file.ts";
 
-/** Runs the command that argv names. @returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 refused */
+/** Runs the command that argv names. @returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 refused, or a signal's */
 export async function run(asked: Invocation): Promise<number> {
   const delivery = watchDelivery(asked);
   // Without stdout there is nothing left to do but to close everything in order.
@@ -128,11 +128,20 @@ function explain(thrown: unknown, { stopping, stderr, env }: Invocation, output:
     }
     return 2;
   }
-  if (stopping.aborted && thrown === stopping.reason) return isClosedPipe(thrown) ? 0 : 1;
+  if (stopping.aborted && thrown === stopping.reason) return stopped(thrown, output);
   const error = asBalancectlError(thrown);
   output.failure(withCause(error));
   if (env["LOG_LEVEL"] === "debug") stderr.write(`${stackOf(error)}\n`);
   return exitCodeOf[error.code];
+}
+
+/** Not done: a script must not take it for done, nor for failed, and a person sees that it was heard. */
+function stopped(reason: unknown, output: Output): number {
+  if (isClosedPipe(reason)) return 0;
+  // Of what else stops it, a full disk or a parent that is gone, others tell.
+  if (!(reason instanceof StopSignal)) return 1;
+  output.failure(new BalancectlError("INTERRUPTED", reason.message));
+  return reason.exitCode;
 }
 
 function isClosedPipe(error: unknown): boolean {

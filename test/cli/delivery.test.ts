@@ -162,13 +162,16 @@ describe("a reader that has gone", () => {
 });
 
 describe("a reader that never reads", () => {
-  test.each(["SIGTERM", "SIGINT"] as const)("is not waited for after %s", async (signal) => {
+  test.each([
+    ["SIGTERM", 143],
+    ["SIGINT", 130],
+  ] as const)("is not waited for after %s", async (signal, exitCode) => {
     const child = start(["history", "100000", "--json"]);
     child.stderr?.resume();
     await once(child.stdout as NodeJS.ReadableStream, "readable");
     child.kill(signal);
     const [code] = await once(child, "exit");
-    expect([code, await sessions()]).toEqual([1, 0]);
+    expect([code, await sessions()]).toEqual([exitCode, 0]);
   });
 });
 

@@ -14,6 +14,7 @@ import { createTestDatabase, psql } from "../support/database/database.ts";
 import { startTcpProxy } from "../support/database/tcp-proxy.ts";
 import { exchange } from "../support/http/client.ts";
 import { account } from "../support/oracle/journal.ts";
+import { failure } from "../support/server/command-line.ts";
 import { balancectl } from "../support/server/program.ts";
 import { type Spoken, speak } from "../support/server/spoken.ts";
 
@@ -88,6 +89,16 @@ describe("not there yet", () => {
     expect(JSON.parse(line)).toMatchObject({ level: 30, why: `connect ECONNREFUSED ${host}` });
   });
 
+  test("with --json what has stopped it is the document", async () => {
+    const proxy = await startTcpProxy(await createTestDatabase());
+    await proxy.down();
+    const server = speak([...serve, "--json"], { DATABASE_URL: proxy.url, LOG_LEVEL: "info" });
+    await server.says('"msg":"waiting for the database"');
+    server.child.kill("SIGTERM");
+    expect(await server.exitCode).toBe(143);
+    expect(server.stdout()).toBe(failure("INTERRUPTED", "stopped by SIGTERM").stdout);
+  });
+
   test("for longer than --wait: the last reason; --wait 0 does not wait at all", async () => {
     const proxy = await startTcpProxy(await createTestDatabase());
     await proxy.down();
@@ -117,9 +128,12 @@ describe("not there yet", () => {
     ]);
   });
 
-  test.each(["SIGINT", "SIGTERM"] as const)(
-    "%s ends it at once and says nothing, also while it connects",
-    async (signal) => {
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)(
+    "%s ends it at once and is named, also while it connects",
+    async (signal, exitCode) => {
       const proxy = await startTcpProxy(await createTestDatabase());
       await proxy.down();
       // It would wait for the answer for ten minutes.
@@ -128,10 +142,11 @@ describe("not there yet", () => {
       const silent = await listenOn(proxy.url);
       await once(silent, "connection");
       server.child.kill(signal);
-      expect(await server.exitCode).toBe(1);
+      expect(await server.exitCode).toBe(exitCode);
       const { host } = new URL(proxy.url);
       const said = `Starting\n${waiting(proxy.url)}connect ECONNREFUSED ${host}\n`;
-      expect([server.stdout(), server.stderr()]).toEqual(["", said]);
+      const named = `balancectl: stopped by ${signal}\n`;
+      expect([server.stdout(), server.stderr()]).toEqual(["", said + named]);
     },
   );
 });
