@@ -1,6 +1,7 @@
 /** Parsers of arguments and options; commander shows their messages and ends with exit code 2. */
 import { InvalidArgumentError } from "commander";
 import { holdSecondsMax, idempotencyDaysMax, portMax, stressMax } from "../limits.ts";
+import { secondsIn } from "./durations.ts";
 
 /** A whole number as people type it: digits, with a minus sign where `min` allows one. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
@@ -10,6 +11,17 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
       return value;
     }
     throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}
+
+/** A time in seconds: a whole number of them, or with units, as in 90s, 1h30m, 7d. */
+export function seconds(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = secondsIn(text) ?? (/^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN);
+    if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(
+      `It must be a whole number of seconds from ${min} to ${max}, or a time like 90s, 1h, 7d.`,
+    );
   };
 }
 
@@ -54,12 +66,12 @@ export function signedAmount(text: string): number {
 export const port = wholeNumber(0, portMax);
 export const workerCount = wholeNumber(1, 64);
 /** Seconds to wait for a database: 0 is not at all. */
-export const waitSeconds = wholeNumber(0, 86_400);
+export const waitSeconds = seconds(0, 86_400);
 export const days = wholeNumber(1, idempotencyDaysMax);
 export const requestCount = wholeNumber(1, stressMax.requests);
 /** Requests a second. */
 export const rate = wholeNumber(1, stressMax.rate);
-export const runSeconds = wholeNumber(1, stressMax.durationSeconds);
+export const runSeconds = seconds(1, stressMax.durationSeconds);
 export const userCount = wholeNumber(1, stressMax.users);
 export const seed = wholeNumber(0, stressMax.seed);
 
@@ -72,6 +84,6 @@ export function skew(text: string): number {
 
 export const socketCount = wholeNumber(1, stressMax.sockets);
 export const rowCount = wholeNumber(1, 1_000_000_000);
-export const timeoutSeconds = wholeNumber(1, stressMax.timeoutSeconds);
+export const timeoutSeconds = seconds(1, stressMax.timeoutSeconds);
 /** Seconds that a hold lives. */
-export const lifetime = wholeNumber(1, holdSecondsMax);
+export const lifetime = seconds(1, holdSecondsMax);

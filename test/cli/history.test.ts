@@ -253,7 +253,7 @@ describe("as NDJSON", () => {
 
 test("a refusal ends with exit code 3, wrong usage with 2", async () => {
   const notATime = (flag: string, it: string) =>
-    `balancectl: ${flag} must be an RFC 3339 time with its offset, like 2026-01-31T12:00:00Z (it is "${it}")\n`;
+    `balancectl: ${flag} must be an RFC 3339 time with its offset, like 2026-01-31T12:00:00Z (it is "${it}"); or a day (2026-01-31), today, yesterday, or how long ago (1h, 7d)\n`;
   const backwards = ["--from", "2024-01-02T00:00:00Z", "--to", "2024-01-01T00:00:00Z"];
   const rows = "It must be a whole number from 1 to 1000000000.";
   await Promise.all([
@@ -263,8 +263,8 @@ test("a refusal ends with exit code 3, wrong usage with 2", async () => {
     cli.expectRun(["history", "99", "--json"], {
       ...{ code: 3, ...failure("USER_NOT_FOUND", "User 99 not found") },
     }),
-    cli.expectRun(["history", "7", "--from", "yesterday"], {
-      ...{ code: 2, stderr: notATime("--from", "yesterday") },
+    cli.expectRun(["history", "7", "--from", "gestern"], {
+      ...{ code: 2, stderr: notATime("--from", "gestern") },
     }),
     cli.expectRun(["history", "7", "--to", "2024-01-01T00:00:00"], {
       ...{ code: 2, stderr: notATime("--to", "2024-01-01T00:00:00") },

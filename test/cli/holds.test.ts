@@ -177,6 +177,8 @@ test("a refusal ends with exit code 3, and nothing is stored", async () => {
 });
 
 test("wrong usage ends with exit code 2, before there is a connection", async () => {
+  const seconds =
+    "It must be a whole number of seconds from 1 to 315360000, or a time like 90s, 1h, 7d.";
   const whole = (max: number) => `It must be a whole number from 1 to ${max}.`;
   const wrong: [args: string[], stderr: string][] = [
     [
@@ -185,11 +187,11 @@ test("wrong usage ends with exit code 2, before there is a connection", async ()
     ],
     [
       ["hold", "1", "1", "--expires-in", "0"],
-      `error: option '--expires-in <seconds>' argument '0' is invalid. ${whole(315_360_000)}\n${usageHint}`,
+      `error: option '--expires-in <time>' argument '0' is invalid. ${seconds}\n${usageHint}`,
     ],
     [
       ["hold", "1", "1", "--expires-in", "315360001"],
-      `error: option '--expires-in <seconds>' argument '315360001' is invalid. ${whole(315_360_000)}\n${usageHint}`,
+      `error: option '--expires-in <time>' argument '315360001' is invalid. ${seconds}\n${usageHint}`,
     ],
     [
       ["capture", "1", unknown, "--to", "1"],

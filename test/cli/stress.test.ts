@@ -201,9 +201,11 @@ describe("wrong usage ends with exit code 2 and names the flag", () => {
     "--concurrency <count>",
     "It must be a whole number from 1 to 1000000.",
   ] as const;
-  const timeout = ["--timeout <seconds>", "It must be a whole number from 1 to 3600."] as const;
+  const seconds = (max: number) =>
+    `It must be a whole number of seconds from 1 to ${max}, or a time like 90s, 1h, 7d.`;
+  const timeout = ["--timeout <seconds>", seconds(3_600)] as const;
   const rate = ["--rate <rate>", "It must be a whole number from 1 to 1000000."] as const;
-  const duration = ["--duration <seconds>", "It must be a whole number from 1 to 86400."] as const;
+  const duration = ["--duration <seconds>", seconds(86_400)] as const;
   const users = ["--users <count>", "It must be a whole number from 1 to 100000."] as const;
   const skew = ["--skew <exponent>", "It must be a number from 0 to 10."] as const;
   const seed = ["--seed <seed>", "It must be a whole number from 0 to 4294967295."] as const;

@@ -1,11 +1,11 @@
 import type { Entry } from "../../client/shapes.ts";
 import { BalancectlError } from "../../errors.ts";
-import { parseRequest, timeText } from "../../ledger/fields.ts";
 import { printable } from "../../printable.ts";
 import { withAccounts } from "../accounts/with-accounts.ts";
 import type { HistoryFlags } from "../commands/history.ts";
 import type { Context } from "../context.ts";
 import { grouped, jsonText, type Output } from "../output.ts";
+import { readMoment } from "../times.ts";
 
 /** Prints a user's journal as a table, as NDJSON (--json) or as CSV, page by page. */
 export async function history(
@@ -14,8 +14,9 @@ export async function history(
   flags: HistoryFlags,
 ): Promise<void> {
   const { output } = context;
-  const from = flags.from === undefined ? undefined : parseRequest(timeText, flags.from, "--from");
-  const to = flags.to === undefined ? undefined : parseRequest(timeText, flags.to, "--to");
+  const now = Date.now();
+  const from = flags.from === undefined ? undefined : readMoment(flags.from, "--from", now);
+  const to = flags.to === undefined ? undefined : readMoment(flags.to, "--to", now);
   if (from && to && from > to) {
     throw new BalancectlError("INVALID_REQUEST", "--from must not be after --to");
   }

@@ -20,7 +20,8 @@ export const defineHistory: DefineCommand = (program, add, context) => {
     [
       "history 1 --limit 20",
       "history 1 --csv --order asc > user-1.csv",
-      "history 1 --json --from 2026-01-01T00:00:00Z",
+      "history 1 --json --from 2026-01-01 --to 2026-02-01",
+      "history 1 --from yesterday",
     ],
     "one JSON document on stdout for each entry, a line each",
   )
@@ -32,8 +33,8 @@ export const defineHistory: DefineCommand = (program, add, context) => {
         .choices(["desc", "asc"])
         .default("desc"),
     )
-    .option("--from <time>", "from this moment on (RFC 3339 with offset)")
-    .option("--to <time>", "before this moment (RFC 3339 with offset)");
+    .option("--from <time>", "from then on: 2026-01-31, yesterday, 7d (ago), RFC 3339")
+    .option("--to <time>", "before then; days are UTC, and begin at midnight");
   withServerFlags(history).action(async (userId, flags) =>
     (await import("../actions/history.ts")).history(context, userId, flags),
   );

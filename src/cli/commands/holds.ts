@@ -21,11 +21,15 @@ export interface HoldsFlags extends ServerFlags {
 export const defineHolds: DefineCommand = (program, add, context) => {
   const hold = add(program, "hold", "Take an amount out of what a user can spend, for now.", [
     "hold 1 40",
-    "hold 1 40 --expires-in 3600",
+    "hold 1 40 --expires-in 1h",
   ])
     .argument("<userId>", "the user", is.userId)
     .argument("<amount>", "in minor units", is.positiveAmount)
-    .option("--expires-in <seconds>", "give it back after this (default: never)", is.lifetime);
+    .option(
+      "--expires-in <time>",
+      "give it back after 90 (seconds), 1h, 7d (default: never)",
+      is.lifetime,
+    );
   withWriteFlags(hold).action(async (userId, amount, flags) =>
     (await import("../actions/holds.ts")).hold(context, userId, amount, flags),
   );
