@@ -76,6 +76,11 @@ const settings = z.object({
 export type SettingName = keyof typeof settings.shape;
 export const settingNames = Object.keys(settings.shape) as SettingName[];
 
+/** What a setting is where nobody sets it; undefined where that depends, or is nothing. */
+export function defaultOf(name: SettingName): unknown {
+  return settings.shape[name].parse(undefined);
+}
+
 /** Times in milliseconds, sizes in bytes. There is a `databaseUrl`, or the embedded PostgreSQL's `dataDir`. */
 export interface Config {
   readonly host: string;

@@ -1,6 +1,8 @@
 /** Every command there is, in the order in which the help shows them. */
 import type { DefineCommand } from "../command.ts";
 import { defineAdjust } from "./adjust.ts";
+import { defineCompletion } from "./completion.ts";
+import { defineConfig } from "./config.ts";
 import { defineHistory } from "./history.ts";
 import { defineHolds } from "./holds.ts";
 import { defineMigrate } from "./migrate.ts";
@@ -25,5 +27,7 @@ export const commands: readonly DefineCommand[] = [
   defineHolds,
   defineUsers,
   defineHistory,
+  defineConfig,
+  defineCompletion,
   defineWorker,
 ];
