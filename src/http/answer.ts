@@ -59,6 +59,15 @@ export function sendData(
   send(res, status, JSON.stringify({ success: true, data }), headers);
 }
 
+/** A document of another's making, which wears no envelope. */
+export function sendBare(
+  res: Response,
+  data: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  send(res, 200, JSON.stringify(data), headers);
+}
+
 export function sendError(
   res: Response,
   code: AnswerCode,

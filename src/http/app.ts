@@ -2,9 +2,11 @@
 import express, { type ErrorRequestHandler, type Express } from "express";
 import { asBalancectlError, BalancectlError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { packageVersion } from "../package-root.ts";
 import { admitting } from "./admit.ts";
 import { sendError, sendFailure } from "./answer.ts";
 import { guardRequests } from "./middleware/guard-requests.ts";
+import { type Json, openApiDocument } from "./openapi/document.ts";
 import { registerRoutes } from "./register-routes.ts";
 import type { Api } from "./route.ts";
 import { routes } from "./routes/all.ts";
@@ -23,7 +25,14 @@ export interface AppOptions {
   readonly bodyBytesMax: number;
 }
 
-export function createApp(api: Api, log: Logger, options: AppOptions): Express {
+/** @param parts what handlers stand on, but for what follows from the routes */
+export function createApp(parts: Omit<Api, "describe">, log: Logger, options: AppOptions): Express {
+  let described: Json | undefined;
+  const describe = () => {
+    described ??= openApiDocument(routes, packageVersion());
+    return described;
+  };
+  const api: Api = { ...parts, describe };
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");

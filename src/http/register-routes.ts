@@ -4,7 +4,7 @@ import { z } from "zod";
 import { anonymous, type Caller } from "../access/caller.ts";
 import { parseRequest } from "../ledger/fields.ts";
 import { type Admit, isForOthers } from "./admit.ts";
-import { sendData, sendError, sendWithoutBody } from "./answer.ts";
+import { sendBare, sendData, sendError, sendWithoutBody } from "./answer.ts";
 import { idempotencyKey, ifMatchVersion, refuseOtherConditions } from "./headers.ts";
 import { readJsonBody, readOptionalJsonBody } from "./json-body.ts";
 import type { AnyAnswer, Api, Conditions, Method, Route } from "./route.ts";
@@ -114,6 +114,7 @@ function respond(res: Response, answer: AnyAnswer): void {
   else {
     const headers = replayed ? { ...replayed, ...answer.headers } : answer.headers;
     if (answer.data === null) sendWithoutBody(res, answer.status, headers);
+    else if (answer.bare) sendBare(res, answer.data, headers);
     else sendData(res, answer.data, answer.status, headers);
   }
 }

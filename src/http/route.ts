@@ -23,6 +23,8 @@ export interface Api {
   /** Null when the server can do its work, otherwise why it cannot. */
   readonly notReady: () => Promise<string | null>;
   readonly access: Access;
+  /** The API described for programs. */
+  readonly describe: () => Readonly<Record<string, unknown>>;
 }
 
 export interface RouteDefinition<
@@ -33,6 +35,8 @@ export interface RouteDefinition<
 > {
   /** What it does, like "balance.adjust": for logs, counts and documents. */
   readonly name: string;
+  /** What it does, for people. */
+  readonly summary: string;
   readonly method: Method;
   /** As Express writes it: /api/users/:userId */
   readonly path: string;
@@ -45,6 +49,8 @@ export interface RouteDefinition<
   readonly query?: Query | "any";
   /** None: a body is not read. */
   readonly body?: Body;
+  /** A body that can be sent as it stands. */
+  readonly example?: z.input<Body>;
   /** No body stands for {}. */
   readonly bodyIsOptional?: boolean;
   /** What it makes must not exist, whatever the headers say: If-None-Match: * asks for no more. */
@@ -102,6 +108,8 @@ export interface Answer<Status extends number = number, Data = unknown> {
   readonly status: Status;
   readonly data: Data;
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** It goes out as it is, without the envelope. */
+  readonly bare?: boolean;
   /** An idempotency key had the answer; a header says so. */
   readonly replayed?: boolean;
 }

@@ -6,6 +6,7 @@ import { defineConfig } from "./config.ts";
 import { defineHistory } from "./history.ts";
 import { defineHolds } from "./holds.ts";
 import { defineMigrate } from "./migrate.ts";
+import { defineOpenApi } from "./openapi.ts";
 import { definePrune } from "./prune.ts";
 import { defineServe } from "./serve.ts";
 import { defineStress } from "./stress.ts";
@@ -29,5 +30,6 @@ export const commands: readonly DefineCommand[] = [
   defineHistory,
   defineConfig,
   defineCompletion,
+  defineOpenApi,
   defineWorker,
 ];

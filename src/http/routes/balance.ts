@@ -8,6 +8,8 @@ import { ok, refusedBy, route, withConditions } from "../route.ts";
 /** Changes the balance by a signed amount. */
 export const adjustBalance = route({
   name: "balance.adjust",
+  summary: "Change a balance by a signed amount",
+  example: { amount: -2, reference: "order 17" },
   method: "PUT",
   path: "/api/users/:userId/balance",
   scope: "write",

@@ -12,6 +12,7 @@ import { ok, route } from "../route.ts";
 /** The journal, newest first unless asked otherwise. */
 export const listEntries = route({
   name: "entry.list",
+  summary: "List a user's entries",
   method: "GET",
   path: "/api/users/:userId/entries",
   scope: "read",

@@ -7,6 +7,7 @@ import { ok, refused, route } from "../route.ts";
 /** The process lives. */
 export const getHealth = route({
   name: "health.get",
+  summary: "Say whether the process lives",
   method: "GET",
   path: "/healthz",
   scope: "public",
@@ -19,6 +20,7 @@ export const getHealth = route({
 /** It can do its work. */
 export const getReadiness = route({
   name: "readiness.get",
+  summary: "Say whether it can do its work",
   method: "GET",
   path: "/readyz",
   scope: "public",

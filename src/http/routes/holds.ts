@@ -11,6 +11,8 @@ import { created, ok, refusedBy, route, withConditions } from "../route.ts";
 
 export const makeHold = route({
   name: "hold.make",
+  summary: "Take an amount out of what can be spent, until it ends",
+  example: { amount: 40, expiresIn: 3600 },
   method: "POST",
   path: "/api/users/:userId/holds",
   scope: "write",
@@ -38,6 +40,7 @@ export const makeHold = route({
 /** Open ones first, then closed ones, newest first in each. */
 export const listHolds = route({
   name: "hold.list",
+  summary: "List a user's holds, open ones first",
   method: "GET",
   path: "/api/users/:userId/holds",
   scope: "read",
@@ -71,6 +74,7 @@ const holdPath = { userId: idText, holdId: uuidText };
 
 export const getHold = route({
   name: "hold.get",
+  summary: "Show a hold",
   method: "GET",
   path: "/api/users/:userId/holds/:holdId",
   scope: "read",
@@ -92,6 +96,8 @@ const closingRefusals = [
 /** Takes the money for good, or a part of it; the rest goes back. */
 export const captureHold = route({
   name: "hold.capture",
+  summary: "Take what is held for good, all of it or a part",
+  example: { amount: 25 },
   method: "POST",
   path: "/api/users/:userId/holds/:holdId/capture",
   scope: "write",
@@ -118,6 +124,8 @@ export const captureHold = route({
 /** Gives the money back. */
 export const voidHold = route({
   name: "hold.void",
+  summary: "Give back what is held",
+  example: {},
   method: "POST",
   path: "/api/users/:userId/holds/:holdId/void",
   scope: "write",

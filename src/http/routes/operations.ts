@@ -7,6 +7,7 @@ import { ok, route } from "../route.ts";
 /** What became of the request with this Idempotency-Key: of what this user paid or held. */
 export const getOperation = route({
   name: "operation.get",
+  summary: "Show what became of a user's request with this Idempotency-Key",
   method: "GET",
   path: "/api/users/:userId/operations/:key",
   scope: "read",
@@ -22,6 +23,7 @@ export const getOperation = route({
 /** The same of the opening of a user. */
 export const getOpening = route({
   name: "opening.get",
+  summary: "Show what became of the opening with this Idempotency-Key",
   method: "GET",
   path: "/api/operations/:key",
   scope: "read",

@@ -17,6 +17,8 @@ const refusals = [
 
 export const makeTransfer = route({
   name: "transfer.make",
+  summary: "Move an amount from one user to another",
+  example: { from: 1, to: 2, amount: 5 },
   method: "POST",
   path: "/api/transfers",
   scope: "write",
@@ -38,6 +40,8 @@ export const makeTransfer = route({
 /** All of them or none. */
 export const makeTransferBatch = route({
   name: "transfer.batch",
+  summary: "Make up to 500 transfers, all or none",
+  example: { transfers: [{ from: 1, to: 2, amount: 5 }] },
   method: "POST",
   path: "/api/transfers/batch",
   scope: "write",
@@ -59,6 +63,7 @@ export const makeTransferBatch = route({
 
 export const getTransfer = route({
   name: "transfer.get",
+  summary: "Show a transfer",
   method: "GET",
   path: "/api/transfers/:id",
   scope: "read",

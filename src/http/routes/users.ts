@@ -12,6 +12,8 @@ import { created, notModified, ok, refused, refusedBy, route, withConditions } f
 
 export const openUser = route({
   name: "user.open",
+  summary: "Open a user, under an id or the next that is free",
+  example: { balance: 100 },
   method: "POST",
   path: "/api/users",
   scope: "write",
@@ -35,6 +37,7 @@ const position = z.strictObject({ users: z.literal("id"), after: idNumber });
 /** In the order of their ids. */
 export const listUsers = route({
   name: "user.list",
+  summary: "List users in the order of their ids",
   method: "GET",
   path: "/api/users",
   scope: "read",
@@ -61,6 +64,7 @@ export const listUsers = route({
 /** Now, or with `at` as of a moment; as the tag of its version allows (RFC 9110, 13.2.2). */
 export const getUser = route({
   name: "user.get",
+  summary: "Show what a user can spend, now or at a moment",
   method: "GET",
   path: "/api/users/:userId",
   scope: "read",

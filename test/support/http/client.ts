@@ -3,8 +3,9 @@ import { Readable } from "node:stream";
 import { type Dispatcher, request } from "undici";
 import { expect } from "vitest";
 import { statusOf } from "../../../src/http/answer.ts";
+import { expectDescribed } from "./described.ts";
 
-/** An answer as it came. */
+/** An answer as it came; that it is one which the API describes is looked at with each. */
 export interface Answer<T = unknown> {
   readonly status: number;
   readonly headers: Headers;
@@ -24,11 +25,9 @@ export async function send<T = unknown>(
     ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
   });
   const text = await response.text();
-  return {
-    status: response.status,
-    headers: response.headers,
-    body: text === "" ? { success: response.ok } : JSON.parse(text),
-  };
+  const answer = text === "" ? { success: response.ok } : JSON.parse(text);
+  if (text !== "") expectDescribed(method, new URL(url).pathname, response.status, answer);
+  return { status: response.status, headers: response.headers, body: answer };
 }
 
 export interface Exchange {
@@ -50,6 +49,8 @@ export async function exchange<T = unknown>(
     body: isChunked(body) ? Readable.from(body) : (body ?? null),
   });
   const text = await answer.body.text();
+  const isJson = String(answer.headers["content-type"]).startsWith("application/json");
+  if (text !== "" && isJson) expectDescribed(method, path, answer.statusCode, JSON.parse(text));
   const entries = Object.entries(answer.headers).map(([name, value]) => [name, String(value)]);
   return {
     status: answer.statusCode,
