@@ -3,6 +3,7 @@ import type { DefineCommand } from "../command.ts";
 import { defineAdjust } from "./adjust.ts";
 import { defineCompletion } from "./completion.ts";
 import { defineConfig } from "./config.ts";
+import { defineDoctor } from "./doctor.ts";
 import { defineHistory } from "./history.ts";
 import { defineHolds } from "./holds.ts";
 import { defineMigrate } from "./migrate.ts";
@@ -28,6 +29,7 @@ export const commands: readonly DefineCommand[] = [
   defineHolds,
   defineUsers,
   defineHistory,
+  defineDoctor,
   defineConfig,
   defineCompletion,
   defineOpenApi,
