@@ -28,10 +28,8 @@ test.each([
     ["history", "1", "--order", ""],
     ["desc", "asc"],
   ],
-  [
-    ["migrate", ""],
-    ["up", "down", "status", "--json", "--to", "--yes", "--help"],
-  ],
+  [["migrate", "d"], ["down"]],
+  [["migrate", "--t"], ["--to"]],
   [["adjust", "1", "-2", "--token-file", "bi"], ["bin"]],
   [["adjust", "1", "-2", "--reference", ""], [""]],
   [["completion", "z"], ["zsh"]],
