@@ -167,10 +167,10 @@ export class BalanceClient {
   /** A user's journal, newest first unless asked otherwise. */
   listEntries(
     userId: number,
-    { pageSize: limit, cursor: first, order, from, to, ...options }: EntriesOptions = {},
+    { pageSize: limit, cursor: first, order, from, to, actor, ...options }: EntriesOptions = {},
   ): List<Entry> {
     return listOf(async (cursor) => {
-      const asked = { limit, cursor, order, from, to };
+      const asked = { limit, cursor, order, from, to, actor };
       const where = withQuery(path`/api/users/${userId}/entries`, asked);
       const { data } = await this.#get<EntriesPage>(where, options);
       return { items: data.entries, nextCursor: data.nextCursor };

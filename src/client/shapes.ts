@@ -63,6 +63,8 @@ export interface EntriesOptions extends ListOptions {
   readonly from?: Date | string | undefined;
   /** Before this moment. */
   readonly to?: Date | string | undefined;
+  /** Only what they asked for, like "token:k3x8w2ab". */
+  readonly actor?: string | undefined;
 }
 
 /** What a change tells beside its data. */

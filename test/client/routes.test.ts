@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { BalanceClient } from "../../src/client/balance-client.ts";
 import { routes } from "../../src/http/routes/all.ts";
+import { parseSettingTokens } from "../../src/token.ts";
 import { createTestDatabase } from "../support/database/database.ts";
 import { serveInProcess } from "../support/server/in-process.ts";
 
@@ -162,6 +163,22 @@ test("lists are read page by page, as far as somebody iterates, and go on at a c
   expect(await none.page()).toEqual({ items: [], nextCursor: null });
   const all = client.listEntries(id, { from: new Date(0), to: new Date(Date.now() + 1_000) });
   expect((await all.page()).items).toHaveLength(7);
+});
+
+test("tokens: none, one that may not, and one that may", async () => {
+  const [read, write] = ["r".repeat(40), "w".repeat(40)];
+  const tokens = parseSettingTokens(`viewer:read:${read},shop:write:${write}`);
+  const closed = await serveInProcess(await createTestDatabase(), {}, { door: { tokens } });
+  const at = (token?: string) => new BalanceClient({ url: closed.url, token });
+  await expect(at().adjust(1, -2)).rejects.toMatchObject({
+    ...{ code: "UNAUTHORIZED", status: 401, applied: "no", tries: 1 },
+  });
+  await expect(at(read).adjust(1, -2)).rejects.toMatchObject({ code: "FORBIDDEN", status: 403 });
+  expect(await at(write).adjust(1, -2)).toMatchObject({ balance: 9_998 });
+  const [entry] = (await at(read).listEntries(1).page()).items;
+  const { actor } = entry ?? {};
+  expect(actor).toMatch(/shop/);
+  expect((await at(read).listEntries(1, { actor }).page()).items).toEqual([entry]);
 });
 
 test("no part of a path leads elsewhere", async () => {
