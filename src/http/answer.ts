@@ -65,7 +65,7 @@ export function sendBare(
   data: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  send(res, 200, JSON.stringify(data), headers);
+  send(res, 200, typeof data === "string" ? data : JSON.stringify(data), headers);
 }
 
 export function sendError(

@@ -8,7 +8,7 @@ import { sendError, sendFailure } from "./answer.ts";
 import { guardRequests } from "./middleware/guard-requests.ts";
 import { type Json, openApiDocument } from "./openapi/document.ts";
 import { registerRoutes } from "./register-routes.ts";
-import type { Api } from "./route.ts";
+import type { Api, RouteTimer } from "./route.ts";
 import { routes } from "./routes/all.ts";
 
 export interface AppOptions {
@@ -23,6 +23,8 @@ export interface AppOptions {
   /** Whether a change without an Idempotency-Key is refused. */
   readonly requireKeys: boolean;
   readonly bodyBytesMax: number;
+  /** Makes the timer of a route. */
+  readonly timer?: ((route: string, method: string) => RouteTimer) | undefined;
 }
 
 /** @param parts what handlers stand on, but for what follows from the routes */

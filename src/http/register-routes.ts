@@ -7,13 +7,16 @@ import { type Admit, isForOthers } from "./admit.ts";
 import { sendBare, sendData, sendError, sendWithoutBody } from "./answer.ts";
 import { idempotencyKey, ifMatchVersion, refuseOtherConditions } from "./headers.ts";
 import { readJsonBody, readOptionalJsonBody } from "./json-body.ts";
-import type { AnyAnswer, Api, Conditions, Method, Route } from "./route.ts";
+import type { AnyAnswer, Api, Conditions, Method, Route, RouteTimer } from "./route.ts";
+import { time } from "./timed.ts";
 import { requireRoom } from "./untaken.ts";
 
 export interface WalkOptions {
   readonly bodyBytesMax: number;
   /** Whether a change without an Idempotency-Key is refused. */
   readonly requireKeys: boolean;
+  /** Makes the timer of a route. */
+  readonly timer?: ((route: string, method: string) => RouteTimer) | undefined;
 }
 
 /** In the order given: the router tries them one after the other. HEAD, 405 and Allow follow from the table. */
@@ -39,7 +42,7 @@ function answering(
   route: Route,
   api: Api,
   admit: Admit,
-  { bodyBytesMax, requireKeys }: WalkOptions,
+  { bodyBytesMax, requireKeys, timer }: WalkOptions,
 ): RequestHandler {
   const { scope, concerns, query, body: bodySchema, bodyIsOptional, creates = false } = route;
   const params = Object.entries(route.params ?? {}).map(
@@ -53,7 +56,10 @@ function answering(
       ? undefined
       : parseRequest(query ?? noParameters, req.query, "query");
 
+  const timing = timer?.(route.name, route.method);
+
   return async (req, res) => {
+    if (timing !== undefined) time(res, timing);
     const caller = scope === "public" ? anonymous : admit(req, res, scope);
     if (caller === undefined) return;
     if (requireKeys && isChange && req.headers["idempotency-key"] === undefined) {

@@ -25,6 +25,13 @@ export interface Api {
   readonly access: Access;
   /** The API described for programs. */
   readonly describe: () => Readonly<Record<string, unknown>>;
+  /** What is counted and measured, as text. */
+  readonly metrics: () => Promise<string>;
+}
+
+/** Told of each answer of a route. */
+export interface RouteTimer {
+  answered(status: number, ms: number): void;
 }
 
 export interface RouteDefinition<

@@ -13,6 +13,8 @@ import { type AnswerCode, BalancectlError } from "../errors.ts";
 import { errorBody, everywhere, statusOf } from "./answer.ts";
 import { closeDeaf } from "./deaf.ts";
 import { drain } from "./drain.ts";
+import type { RouteTimer } from "./route.ts";
+import { answered, type Timed } from "./timed.ts";
 import { inTurns } from "./turns.ts";
 
 export interface HttpServer {
@@ -54,7 +56,7 @@ export async function startHttpServer(
     // It may have sent a request all the same, which must not be done.
     if (!turnedAway.has(req.socket)) inTurn(req, res);
   };
-  const server = createServer(
+  const server: Server = createServer(
     {
       ...{ ...expressClasses(app, () => draining), requireHostHeader: false },
       // Who sends a byte now and then is found out this often.
@@ -116,10 +118,15 @@ export function httpUrl(host: string, port: number): string {
  */
 function expressClasses(app: Express, draining: () => boolean) {
   class AppRequest extends IncomingMessage {}
-  class AppResponse extends ServerResponse {
+  class AppResponse extends ServerResponse implements Timed {
+    timer: RouteTimer | null = null;
+    // No whole number, so that V8 keeps the field as the double that it will be.
+    beganMs = 0.5;
+
     // While draining, each answer is the last on its connection, also to what was asked before.
     override writeHead(status: number, ...rest: unknown[]): this {
       if (draining() && !isFollowed(this.req)) this.shouldKeepAlive = false;
+      answered(this, status);
       return Reflect.apply(super.writeHead, this, [status, ...rest]);
     }
   }
@@ -132,8 +139,11 @@ function expressClasses(app: Express, draining: () => boolean) {
   Object.setPrototypeOf(AppRequest.prototype, app.request);
   Object.setPrototypeOf(AppResponse.prototype, app.response);
   app.request = AppRequest.prototype as typeof app.request;
-  app.response = AppResponse.prototype as typeof app.response;
-  return { IncomingMessage: AppRequest, ServerResponse: AppResponse };
+  app.response = AppResponse.prototype as unknown as typeof app.response;
+  return {
+    IncomingMessage: AppRequest,
+    ServerResponse: AppResponse as unknown as typeof ServerResponse,
+  };
 }
 
 /** Whether another request was read behind it, pipelined: that one's answer is due as well. */

@@ -9,14 +9,19 @@ import { readFileLimits } from "../file-limits.ts";
 import { createApp } from "../http/app.ts";
 import { startHttpServer } from "../http/server.ts";
 import { createLedger } from "../ledger/ledger.ts";
+import type { LedgerState } from "../ledger/observer.ts";
 import type { Logger } from "../log.ts";
+import { type Snapshot, textOf } from "../metrics/registry.ts";
 import { within } from "../within.ts";
 import { settingTokens } from "./door.ts";
 import { logFailures } from "./failure-log.ts";
 import type { Figures } from "./figures.ts";
+import { createMetrics } from "./metrics.ts";
 
 export interface Service {
   readonly url: string;
+  /** What it has counted, in this process. */
+  metrics(): Promise<Snapshot>;
   /** What it is at, in all its processes. */
   figures(): Promise<Figures>;
   /**
@@ -40,21 +45,31 @@ function filesForClients(): number {
   return Math.max(soft - filesBeside, 1);
 }
 
-/** @param schema the migration that the database is at; another one makes it not ready */
+/**
+ * @param schema the migration that the database is at; another one makes it not ready
+ * @param ofAll of a worker: gives what all of them have counted
+ */
 export async function startService(
   config: Config,
   databaseUrl: string,
   schema: string,
   log: Logger,
+  ofAll?: (own: () => Promise<Snapshot>) => Promise<Snapshot>,
 ): Promise<Service> {
   const address = await addressOf(config.host);
   const tokens = await settingTokens(config);
   const database = connectDatabase(databaseUrl, config);
   const failureLog = logFailures(log);
-  const ledger = createLedger(database, { bounds: config, observers: [failureLog] });
+  let state: (() => LedgerState) | undefined;
+  const idle = { waiting: 0, inFlight: 0, lanes: [] };
+  const metrics = createMetrics(database, () => state?.() ?? idle, config);
+  const observers = [failureLog, metrics.observer];
+  const ledger = createLedger(database, { bounds: config, observers });
+  state = ledger.state;
   let stopping = false;
   const notReady = async () =>
     stopping ? "The server is stopping" : await databaseProblem(database, schema);
+  const collect = ofAll === undefined ? metrics.snapshot : () => ofAll(metrics.snapshot);
   let access: Access | undefined;
   try {
     await requireOneServer(database);
@@ -62,7 +77,8 @@ export async function startService(
       ...{ writer: database.aside, tokens, allowAnonymous: config.allowAnonymous },
       onFailures: (sum) => log.warn(sum, "requests without a token that is known were refused"),
     });
-    const app = createApp({ ledger, notReady, access }, log, config);
+    const parts = { ledger, notReady, access, metrics: async () => textOf(await collect()) };
+    const app = createApp(parts, log, { ...config, timer: metrics.timer });
     const server = await startHttpServer(app, {
       ...{ host: address, port: config.port },
       connectionsMax: config.connectionsMax || filesForClients(),
@@ -70,6 +86,7 @@ export async function startService(
     const { close: closeDoor } = access;
     return {
       url: server.url,
+      metrics: metrics.snapshot,
       figures: async () => ({ processes: 1, ...ledger.state() }),
       stop: async (handedOver) => {
         stopping = true;
@@ -78,6 +95,7 @@ export async function startService(
         await within(config.drainTimeoutMs, ledger.drained());
         failureLog.end();
         closeDoor();
+        metrics.end();
         // A statement may still wait for somebody's lock: the process does not.
         await within(config.drainTimeoutMs, database.close());
       },

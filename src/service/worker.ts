@@ -1,5 +1,7 @@
 /** One of several processes behind one port: it does what the main process says. */
+
 import { createLogger, flushLog } from "../log.ts";
+import type { Snapshot } from "../metrics/registry.ts";
 import { type Service, startService } from "./start.ts";
 import type { FromWorker, ParentChannel, ToWorker, WorkerOrders } from "./worker-channel.ts";
 
@@ -7,6 +9,19 @@ import type { FromWorker, ParentChannel, ToWorker, WorkerOrders } from "./worker
 export async function runWorker(channel: ParentChannel, stopping: AbortSignal): Promise<void> {
   const say = (message: FromWorker, onLost?: () => void) => channel.send(message, onLost);
   let service: Service | undefined;
+  const questions = new Map<number, (metrics: Snapshot) => void>();
+  let asked = 0;
+  const collected = (question: number, metrics: Snapshot) => {
+    questions.get(question)?.(metrics);
+    questions.delete(question);
+  };
+  const ofAll = (own: () => Promise<Snapshot>): Promise<Snapshot> =>
+    new Promise((resolve) => {
+      asked += 1;
+      questions.set(asked, resolve);
+      // Without the main process, which is ending then, there is this one.
+      say({ say: "collect", question: asked }, () => own().then(resolve));
+    });
   let noMore: () => void = () => {};
   let order: (orders: WorkerOrders) => void = () => {};
   const ordered = new Promise<WorkerOrders>((resolve) => {
@@ -20,7 +35,10 @@ export async function runWorker(channel: ParentChannel, stopping: AbortSignal): 
       if (said.say === "serve") order(said.orders);
       else if (said.say === "stop") resolve(undefined);
       else if (said.say === "handed over") noMore();
-      else if (said.say === "figures" && service !== undefined) {
+      else if (said.say === "collected") collected(said.question, said.metrics);
+      else if (said.say === "metrics" && service !== undefined) {
+        say({ say: "metrics", question: said.question, metrics: await service.metrics() });
+      } else if (said.say === "figures" && service !== undefined) {
         say({ say: "figures", question: said.question, figures: await service.figures() });
       }
     });
@@ -29,7 +47,7 @@ export async function runWorker(channel: ParentChannel, stopping: AbortSignal): 
   const orders = await Promise.race([ordered, stopped]);
   if (orders === undefined) return;
   const { config, databaseUrl, schema } = orders;
-  service = await startService(config, databaseUrl, schema, createLogger(config.logLevel));
+  service = await startService(config, databaseUrl, schema, createLogger(config.logLevel), ofAll);
   await stopped;
   await service.stop(
     () =>

@@ -10,7 +10,8 @@ import { type Environment, workerEnvironment } from "../child-environment.ts";
 import { BalancectlError } from "../errors.ts";
 import { httpUrl } from "../http/server.ts";
 import type { Logger } from "../log.ts";
-import { type Figures, sumOf } from "./figures.ts";
+import { together } from "../metrics/registry.ts";
+import { sumOf } from "./figures.ts";
 import { type Service, stopMsMax } from "./start.ts";
 import type { FromWorker, ToWorker, WorkerOrders } from "./worker-channel.ts";
 
@@ -27,8 +28,8 @@ export interface WorkersOptions {
 /** A worker that lived shorter than this failed to start: replacing it at once would spin. */
 const lifeMsMin = 1_000;
 
-/** A worker that has not said by then how it is doing is counted without. */
-const figuresMsMax = 1_000;
+/** A worker that has not said by then how it is doing is counted without: a second for the database, and one more. */
+const answerMsMax = 2_000;
 
 /**
  * Starts the workers and resolves when all of them listen.
@@ -57,6 +58,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Service> {
     worker.on("message", (message: FromWorker) => {
       if (message.say === "here") tell(worker, { say: "serve", orders });
       // What the kernel has by now is accepted in this turn, and handed over before the next.
+      if (message.say === "collect") void answerAll(worker, message.question);
       if (message.say === "any more") setImmediate(() => tell(worker, { say: "handed over" }));
     });
     return worker;
@@ -74,12 +76,16 @@ export async function startWorkers(options: WorkersOptions): Promise<Service> {
 
   const alive = () => Object.values(cluster.workers ?? {}).filter((one) => one !== undefined);
   let questions = 0;
-  const figures = async () => {
+  const askAll = async <Say extends Answers["say"]>(say: Say) => {
     questions += 1;
     const question = questions;
-    const parts = await Promise.all(alive().map((worker) => figuresOf(worker, question)));
-    return sumOf(parts.filter((part) => part !== undefined));
+    const answers = await Promise.all(alive().map((worker) => ask(worker, say, question)));
+    return answers.filter((answer) => answer !== undefined);
   };
+  const figures = async () => sumOf((await askAll("figures")).map((answer) => answer.figures));
+  const metrics = async () => together((await askAll("metrics")).map((answer) => answer.metrics));
+  const answerAll = async (worker: Worker, question: number) =>
+    tell(worker, { say: "collected", question, metrics: await metrics() });
   const stop = async () => {
     stopping = true;
     await Promise.all(alive().map((worker) => end(worker, stopMsMax(orders.config))));
@@ -90,7 +96,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Service> {
       keep(worker);
     };
     await Promise.all(Array.from({ length: count }, () => ready(fork())));
-    return { url: httpUrl(host, port), figures, stop };
+    return { url: httpUrl(host, port), metrics, figures, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -101,21 +107,29 @@ function tell(worker: Worker, message: ToWorker, onError: () => void = () => {})
   worker.process.send(message, (error) => error && onError());
 }
 
+type Answers = Extract<FromWorker, { say: "figures" | "metrics" }>;
+
 /** Undefined when it does not say, because it starts, ends or hangs. */
-function figuresOf(worker: Worker, question: number): Promise<Figures | undefined> {
+function ask<Say extends Answers["say"]>(
+  worker: Worker,
+  say: Say,
+  question: number,
+): Promise<Extract<Answers, { say: Say }> | undefined> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => answered(undefined), figuresMsMax);
+    const timer = setTimeout(() => answered(undefined), answerMsMax);
     const listener = (message: FromWorker) => {
-      if (message.say === "figures" && message.question === question) answered(message.figures);
+      if (message.say === say && message.question === question) {
+        answered(message as Extract<Answers, { say: Say }>);
+      }
     };
     const gone = () => answered(undefined);
-    const answered = (figures: Figures | undefined) => {
+    const answered = (answer: Extract<Answers, { say: Say }> | undefined) => {
       clearTimeout(timer);
       worker.off("message", listener).off("exit", gone);
-      resolve(figures);
+      resolve(answer);
     };
     worker.on("message", listener).once("exit", gone);
-    tell(worker, { say: "figures", question }, gone);
+    tell(worker, { say, question }, gone);
   });
 }
 

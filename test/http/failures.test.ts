@@ -17,7 +17,12 @@ test("a fault in the middle of a write is not known to have changed nothing, so 
   const { ledger } = openTestLedger(await createTestDatabase());
   const broken = () => Promise.reject(new TypeError("a fault of ours"));
   const faulty = { ...ledger, apply: broken, user: broken };
-  const api = { ledger: faulty, notReady: async () => null, access: openToAll };
+  const api = {
+    ledger: faulty,
+    notReady: async () => null,
+    access: openToAll,
+    metrics: async () => "",
+  };
   const app = createApp(api, createLogger("silent"), appOptions);
   const server = await startHttpServer(app, { host: "127.0.0.1", port: 0 });
   afterFile(() => server.stop(1_000));

@@ -19,7 +19,7 @@ const url = await createTestDatabase();
 const { ledger } = openTestLedger(url);
 
 async function serve(options: { untakenMs?: number; connectionsMax?: number }): Promise<string> {
-  const api = { ledger, notReady: async () => null, access: openToAll };
+  const api = { ledger, notReady: async () => null, access: openToAll, metrics: async () => "" };
   const app = createApp(api, createLogger("silent"), appOptions);
   const server = await startHttpServer(app, { host: "127.0.0.1", port: 0, ...options });
   afterFile(() => server.stop(1_000));

@@ -4,6 +4,7 @@ import { adjustBalance } from "./balance.ts";
 import { listEntries } from "./entries.ts";
 import { getHealth, getReadiness } from "./health.ts";
 import { captureHold, getHold, listHolds, makeHold, voidHold } from "./holds.ts";
+import { getMetrics } from "./metrics.ts";
 import { getOpenApi } from "./openapi.ts";
 import { getOpening, getOperation } from "./operations.ts";
 import { getTransfer, makeTransfer, makeTransferBatch } from "./transfers.ts";
@@ -29,4 +30,5 @@ export const routes: readonly Route[] = [
   getHealth,
   getReadiness,
   getOpenApi,
+  getMetrics,
 ];

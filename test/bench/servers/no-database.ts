@@ -42,7 +42,7 @@ const ledger = {
   apply,
   user: async (id: number) => ({ id, ...userOf(id) }),
 } as unknown as Ledger;
-const api = { ledger, notReady: async () => null, access: openToAll };
+const api = { ledger, notReady: async () => null, access: openToAll, metrics: async () => "" };
 const app = createApp(api, createLogger("warn"), {
   host: "127.0.0.1",
   allowedHosts: [],

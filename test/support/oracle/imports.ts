@@ -13,11 +13,12 @@ export interface SourceFile {
 const allowed: Readonly<Record<string, readonly string[]>> = {
   bin: ["cli"],
   cli: ["service", "http", "stress", "client", "access", "ledger", "database", "base"],
-  service: ["http", "access", "ledger", "database", "base"],
+  service: ["http", "access", "ledger", "database", "metrics", "base"],
   http: ["access", "ledger", "base"],
   stress: ["base"],
   client: ["http", "base"],
   access: ["database", "base"],
+  metrics: ["base"],
   ledger: ["database", "base"],
   database: ["base"],
   base: [],

@@ -39,7 +39,7 @@ export async function serveInProcess(
           ...door,
         });
   const log = createLogger("error");
-  const api = { ledger, notReady: async () => null, access };
+  const api = { ledger, notReady: async () => null, access, metrics: async () => "" };
   const server = await startHttpServer(createApp(api, log, { ...appOptions, ...app }), {
     host: "127.0.0.1",
     port: 0,
