@@ -88,7 +88,7 @@ test("the server that stress starts has the settings as well", async () => {
   );
   await stop();
   expect(url.split(",").filter((name) => !name.startsWith("NODE_CHANNEL_"))).toEqual(
-    [...Object.keys(own), "LOG_LEVEL"].sort(),
+    [...Object.keys(own), "BALANCECTL_TOKENS", "LOG_LEVEL"].sort(),
   );
 });
 

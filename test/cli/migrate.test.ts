@@ -161,7 +161,7 @@ describe("down", () => {
       // The end of the input.
       ["\u0004", 2, 0],
       // Ctrl-C
-      ["\u0003", 1, 0],
+      ["\u0003", 130, 0],
       [`${nameOf(url)}\n`, 0, 1],
     ];
     for (const [typed, code, reverted] of answers) {

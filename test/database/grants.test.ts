@@ -121,7 +121,7 @@ test("what it had of ours before is taken from it; what a migration makes anew i
   const database = await createTestDatabase();
   await psql(database, `GRANT ALL ON users, entries TO ${before}`);
   await grantRole(database, before, "os:test");
-  await migrateDown(database);
+  await migrateDown(database, "0009-access");
   await psql(database, `GRANT EXECUTE ON FUNCTION apply_operations TO ${before}`);
   await migrateUp(database, { by: "os:test" });
   const [answer] = await psql<{ balances: number[] }>(

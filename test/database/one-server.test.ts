@@ -38,10 +38,10 @@ test("a balancer in front of two servers: serve says so, and does not begin", as
   second.port = new URL(embedded.url).port;
   second.hostname = "127.0.0.1";
   await migrateUp(second.href);
-  // The first look, the schema, the lock of a server, and the first of the changes; then the reads.
+  // The first look, the schema, the door, the lock of a server, and the first of the changes; then the reads.
   let turn = 0;
   const balancer = createServer((socket) => {
-    const { hostname, port } = turn++ < 4 ? url : second;
+    const { hostname, port } = turn++ < 5 ? url : second;
     const upstream = connect(Number(port), hostname);
     for (const one of [socket, upstream]) one.on("error", () => {});
     socket.pipe(upstream).pipe(socket);

@@ -53,6 +53,8 @@ const local: Partial<Record<ErrorCode, number>> = {
   SCHEMA_ALTERED: 1,
   MIGRATION_FAILED: 1,
   SERVER_FAILED: 1,
+  SERVER_UNREACHABLE: 1,
+  INTERRUPTED: 1,
 };
 
 const codes = Object.keys(errorMessages) as ErrorCode[];
