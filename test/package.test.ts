@@ -41,6 +41,7 @@ test("holds the program, its migrations and its documents, and nothing that poin
   expect(outside.sort()).toEqual([
     "dist/src/errors.d.ts",
     ...["dist/src/http/contract/answers.d.ts", "dist/src/http/contract/requests.d.ts"],
+    ...["adapters", "open-ledger", "shapes"].map((name) => `dist/src/library/${name}.d.ts`),
   ]);
 });
 
@@ -63,7 +64,9 @@ test("says where it comes from, and lets nobody reach into it", async () => {
   const text = await readFile(join(packageRoot, "package.json"), "utf8");
   const { exports, repository, bugs, homepage, scripts } = JSON.parse(text);
   const client = "./dist/src/client/balance-client";
+  const library = "./dist/src/library/open-ledger";
   expect(exports).toEqual({
+    ".": { types: `${library}.d.ts`, default: `${library}.js` },
     "./client": { types: `${client}.d.ts`, default: `${client}.js` },
     "./package.json": "./package.json",
   });
@@ -110,8 +113,47 @@ test("runs where it is installed, in an empty folder", async () => {
      console.log(a, b);
 `,
   );
+  // The library as it is installed: with its types, and at work.
+  await writeFile(
+    join(empty, "ledger.mts"),
+    `import { openLedger, type Verdict } from "balancectl";
+     declare const env: { readonly DATABASE_URL: string };
+     const ledger = await openLedger({ databaseUrl: env.DATABASE_URL });
+     const verdict: Verdict = await ledger.adjust({ userId: 1, amount: -2, idempotencyKey: "k" });
+     if (verdict.refusal === null) console.log(verdict.previousBalance);
+     // @ts-expect-error: only what was done has it
+     console.log(verdict.previousBalance);
+     // @ts-expect-error: an amount is a number
+     await ledger.in({ query: async () => ({ rows: [] }) }).adjust({ userId: 1, amount: "2" });
+     await ledger.close();
+`,
+  );
+  await writeFile(
+    join(empty, "ledger.mjs"),
+    `import { openLedger } from "balancectl";
+     const ledger = await openLedger({ databaseUrl: process.env.DATABASE_URL });
+     console.log(JSON.stringify(await ledger.adjust({ userId: 1, amount: -3 })));
+     await ledger.close();
+`,
+  );
+  const used = await run(process.execPath, ["ledger.mjs"], {
+    cwd: empty,
+    env: { ...process.env, ...env },
+  });
+  expect(JSON.parse(used.stdout)).toMatchObject({
+    refusal: null,
+    balance: 9_995,
+    previousBalance: 9_998,
+  });
   const strictly = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022"];
-  const browser = ["--lib", "es2023,dom,dom.asynciterable", "--types", "", "shop.mts"];
+  const browser = [
+    "--lib",
+    "es2023,dom,dom.asynciterable",
+    "--types",
+    "",
+    "shop.mts",
+    "ledger.mts",
+  ];
   const tsc = join(packageRoot, "node_modules/.bin/tsc");
   const told = await run(tsc, [...strictly, ...browser], { cwd: empty }).catch((failed) => failed);
   expect(told.stdout).toBe("");

@@ -60,7 +60,7 @@ function placeIn(schema: string | undefined): string {
  * @throws BalancectlError SCHEMA_OUTDATED, SCHEMA_TOO_NEW and what the migrator throws
  */
 export async function prepareSchema(
-  { url, label }: OpenedDatabase,
+  { url, label }: Pick<OpenedDatabase, "url" | "label">,
   migrate: boolean,
   signal: AbortSignal,
 ): Promise<{ applied: string[]; latest: string; status: SchemaStatus }> {

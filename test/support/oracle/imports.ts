@@ -14,6 +14,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   bin: ["cli"],
   cli: ["service", "http", "stress", "client", "access", "ledger", "database", "base"],
   service: ["http", "access", "ledger", "database", "metrics", "base"],
+  library: ["service", "ledger", "database", "base"],
   http: ["access", "ledger", "base"],
   stress: ["base"],
   client: ["http", "base"],
