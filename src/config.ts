@@ -67,6 +67,7 @@ const settings = z.object({
   BALANCECTL_IDEMPOTENCY_DAYS: wholeNumber(1, idempotencyDaysMax, 30),
   BALANCECTL_REQUIRE_KEYS: yesOrNo,
   BALANCECTL_BODY_BYTES_MAX: wholeNumber(64, 10_000_000, 100_000),
+  BALANCECTL_SHUTDOWN_DELAY_MS: wholeNumber(0, 600_000, 0),
   BALANCECTL_DRAIN_TIMEOUT_MS: wholeNumber(0, 600_000, 10_000),
   // Of commands with --url and of stress, which read them by themselves (cli/access-token.ts): no server has use for them.
   BALANCECTL_TOKEN: z.string().optional(),
@@ -112,6 +113,8 @@ export interface Config {
   /** Whether the API refuses a change without an Idempotency-Key. */
   readonly requireKeys: boolean;
   readonly bodyBytesMax: number;
+  /** How long it serves on, not ready, when it is asked to stop. */
+  readonly shutdownDelayMs: number;
   readonly drainTimeoutMs: number;
 }
 
@@ -179,6 +182,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     idempotencyDays: s.BALANCECTL_IDEMPOTENCY_DAYS,
     requireKeys: s.BALANCECTL_REQUIRE_KEYS === "true",
     bodyBytesMax: s.BALANCECTL_BODY_BYTES_MAX,
+    shutdownDelayMs: s.BALANCECTL_SHUTDOWN_DELAY_MS,
     drainTimeoutMs: s.BALANCECTL_DRAIN_TIMEOUT_MS,
   });
 }

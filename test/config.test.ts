@@ -38,6 +38,7 @@ describe("defaults", () => {
       idempotencyDays: 30,
       requireKeys: false,
       bodyBytesMax: 100_000,
+      shutdownDelayMs: 0,
       drainTimeoutMs: 10_000,
       allowedOrigins: [],
       trustedProxies: [],
@@ -99,6 +100,7 @@ describe("values", () => {
     ["BALANCECTL_TOKENS_FILE", "/run/secrets/tokens", "tokensFile", "/run/secrets/tokens"],
     ["BALANCECTL_WAITING_MAX", "500", "waitingMax", 500],
     ["BALANCECTL_REQUIRE_KEYS", "true", "requireKeys", true],
+    ["BALANCECTL_SHUTDOWN_DELAY_MS", "5000", "shutdownDelayMs", 5_000],
     ["BALANCECTL_DRAIN_TIMEOUT_MS", "0", "drainTimeoutMs", 0],
   ];
 

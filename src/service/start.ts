@@ -1,4 +1,5 @@
 /** Puts the parts together, database, ledger, HTTP server, and takes them apart in order. */
+import { setTimeout as pause } from "node:timers/promises";
 import { type Access, openAccess } from "../access/access.ts";
 import { addressOf } from "../access/listening.ts";
 import type { Config } from "../config.ts";
@@ -25,16 +26,20 @@ export interface Service {
   /** What it is at, in all its processes. */
   figures(): Promise<Figures>;
   /**
-   * Stops in phases, each bounded by drainTimeoutMs: requests, changes, connections.
+   * Serves on for shutdownDelayMs, no longer ready, so that a load balancer sees it and sends nobody. Then
+   * stops in phases, each bounded by drainTimeoutMs: requests, changes, connections.
    * @param handedOver of a worker: resolves when the main process has no more connections for it
    */
   stop(handedOver?: () => Promise<void>): Promise<void>;
 }
 
 /** How long stop() takes at the most. */
-export function stopMsMax({ drainTimeoutMs }: Pick<Config, "drainTimeoutMs">): number {
+export function stopMsMax({
+  shutdownDelayMs,
+  drainTimeoutMs,
+}: Pick<Config, "shutdownDelayMs" | "drainTimeoutMs">): number {
   // Beside the three phases, for what a process that drains nothing has to close.
-  return drainTimeoutMs * 3 + 2_000;
+  return shutdownDelayMs + drainTimeoutMs * 3 + 2_000;
 }
 
 /** Lanes, reads, log, listening sockets and what is not foreseen. */
@@ -90,6 +95,7 @@ export async function startService(
       figures: async () => ({ processes: 1, ...ledger.state() }),
       stop: async (handedOver) => {
         stopping = true;
+        if (config.shutdownDelayMs > 0) await pause(config.shutdownDelayMs);
         const inTime = await server.stop(config.drainTimeoutMs, handedOver);
         if (!inTime) log.warn("some requests were cut: they took longer than the drain timeout");
         await within(config.drainTimeoutMs, ledger.drained());
