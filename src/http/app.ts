@@ -8,6 +8,7 @@ import { sendError, sendFailure } from "./answer.ts";
 import { guardRequests } from "./middleware/guard-requests.ts";
 import { type Json, openApiDocument } from "./openapi/document.ts";
 import { registerRoutes } from "./register-routes.ts";
+import { namesOf } from "./request-id.ts";
 import type { Api, RouteTimer } from "./route.ts";
 import { routes } from "./routes/all.ts";
 
@@ -58,7 +59,7 @@ function answerFailures(log: Logger): ErrorRequestHandler {
       : asBalancectlError(thrown);
     if (error.code === "INTERNAL") {
       log.error(
-        { err: error.cause ?? error, method: req.method, path: req.path },
+        { ...namesOf(res), err: error.cause ?? error, method: req.method, path: req.path },
         "internal error",
       );
     }

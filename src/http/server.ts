@@ -13,6 +13,7 @@ import { type AnswerCode, BalancectlError } from "../errors.ts";
 import { errorBody, everywhere, statusOf } from "./answer.ts";
 import { closeDeaf } from "./deaf.ts";
 import { drain } from "./drain.ts";
+import { type Named, newRequestId, requestIdOf } from "./request-id.ts";
 import type { RouteTimer } from "./route.ts";
 import { answered, type Timed } from "./timed.ts";
 import { inTurns } from "./turns.ts";
@@ -118,7 +119,8 @@ export function httpUrl(host: string, port: number): string {
  */
 function expressClasses(app: Express, draining: () => boolean) {
   class AppRequest extends IncomingMessage {}
-  class AppResponse extends ServerResponse implements Timed {
+  class AppResponse extends ServerResponse implements Timed, Named {
+    requestId = "";
     timer: RouteTimer | null = null;
     // No whole number, so that V8 keeps the field as the double that it will be.
     beganMs = 0.5;
@@ -134,7 +136,8 @@ function expressClasses(app: Express, draining: () => boolean) {
   // by one, each time: 5 of this process's 58 us a request. A test watches that they are there.
   const { _storeHeader: storeHeader } = ServerResponse.prototype as unknown as StoresHeader;
   (AppResponse.prototype as unknown as StoresHeader)._storeHeader = function (firstLine, headers) {
-    storeHeader.call(this, firstLine + everywhere, headers);
+    const named = `${firstLine}${everywhere}X-Request-Id: ${requestIdOf(this)}\r\n`;
+    storeHeader.call(this, named, headers);
   };
   Object.setPrototypeOf(AppRequest.prototype, app.request);
   Object.setPrototypeOf(AppResponse.prototype, app.response);
@@ -156,7 +159,7 @@ function isFollowed(req: IncomingMessage): boolean {
 
 /** Node's own way from a status line and headers to the text that is sent. */
 interface StoresHeader {
-  _storeHeader(this: unknown, firstLine: string, headers: unknown): void;
+  _storeHeader(this: ServerResponse, firstLine: string, headers: unknown): void;
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
@@ -224,6 +227,7 @@ function lastAnswer(code: AnswerCode, message?: string, more: readonly string[] 
     "Content-Type: application/json; charset=utf-8",
     `Content-Length: ${Buffer.byteLength(body)}`,
     everywhere.trimEnd(),
+    `X-Request-Id: ${newRequestId()}`,
     ...more,
     "Connection: close",
   ];

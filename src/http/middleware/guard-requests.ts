@@ -116,10 +116,10 @@ function answerOrigin(req: Request, res: Response, origin: string, next: () => v
 const preflight = {
   "Access-Control-Allow-Methods": "GET, POST, PUT",
   "Access-Control-Allow-Headers":
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match",
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, traceparent, X-Request-Id",
   "Access-Control-Max-Age": "600",
 };
-const exposed = "ETag, Idempotent-Replayed, Link, Location, Retry-After";
+const exposed = "ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Request-Id";
 
 function isRead(method: string): boolean {
   return method === "GET" || method === "HEAD";
