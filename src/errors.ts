@@ -33,6 +33,7 @@ export const answerMessages = {
   INSUFFICIENT_FUNDS: "Insufficient funds for this operation",
   BALANCE_LIMIT_EXCEEDED: "The balance would exceed 9007199254740991",
   OVERLOADED: "Too many requests are waiting; nothing was changed, try again later",
+  ACCOUNT_LOCKED: "An account is locked by another session; nothing was changed, try again later",
   DATABASE_UNAVAILABLE: "The database did not answer; nothing was changed",
   OUTCOME_UNKNOWN: "Whether the change was made is not known",
   INTERNAL: "Internal error",
@@ -57,11 +58,24 @@ export const errorMessages = { ...answerMessages, ...processMessages };
 export type AnswerCode = keyof typeof answerMessages;
 export type ErrorCode = keyof typeof errorMessages;
 
+/** What programs need not read out of a message; README says which codes have which. */
+export type ErrorDetails = Readonly<Record<string, unknown>>;
+
+/** One thing that is wrong with a request. */
+export interface Problem {
+  /** "body", "query", "path" or the name of a header. */
+  readonly in: string;
+  /** As messages name it: "amount", "transfers.3.to"; "" where it is the whole. */
+  readonly field: string;
+  readonly rule: string;
+}
+
 /** Of a write that failed: whether it changed anything. What is refused has changed nothing anyway. */
 export type Applied = "no" | "unknown";
 
 const appliedOf: Partial<Record<ErrorCode, Applied>> = {
   OVERLOADED: "no",
+  ACCOUNT_LOCKED: "no",
   DATABASE_UNAVAILABLE: "no",
   OUTCOME_UNKNOWN: "unknown",
   // Unless who throws it knows better.
@@ -75,17 +89,27 @@ const appliedOf: Partial<Record<ErrorCode, Applied>> = {
 export class BalancectlError extends Error {
   readonly code: ErrorCode;
   readonly applied: Applied | undefined;
+  readonly details: ErrorDetails | undefined;
 
   constructor(
     code: ErrorCode,
     message: string = errorMessages[code],
-    options?: ErrorOptions & { readonly applied?: Applied },
+    options?: ErrorOptions & {
+      readonly applied?: Applied;
+      readonly details?: ErrorDetails | undefined;
+    },
   ) {
     super(message, options);
     this.name = "BalancectlError";
     this.code = code;
     this.applied = options?.applied ?? appliedOf[code];
+    this.details = options?.details;
   }
+}
+
+/** @param message of all problems together */
+export function invalidRequest(message: string, problems: readonly Problem[]): BalancectlError {
+  return new BalancectlError("INVALID_REQUEST", message, { details: { problems } });
 }
 
 /** The error as a BalancectlError: itself if it is one, otherwise INTERNAL with it as the cause. */

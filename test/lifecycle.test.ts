@@ -552,7 +552,7 @@ describe("a user whose row is locked in psql", () => {
     expect([status, body.error, headers.get("retry-after")]).toEqual([
       503,
       {
-        code: "DATABASE_UNAVAILABLE",
+        code: "ACCOUNT_LOCKED",
         message: "An account is locked by another session; nothing was changed, try again later",
         applied: "no",
       },

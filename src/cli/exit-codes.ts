@@ -40,6 +40,7 @@ export const exitCodeOf: Readonly<Record<ErrorCode, 1 | 2 | 3>> = {
   HEADERS_TOO_LARGE: 1,
   IDEMPOTENCY_KEY_REQUIRED: 1,
   OVERLOADED: 1,
+  ACCOUNT_LOCKED: 1,
   DATABASE_UNAVAILABLE: 1,
   OUTCOME_UNKNOWN: 1,
   INTERNAL: 1,

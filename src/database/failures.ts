@@ -6,14 +6,17 @@
 import type { Applied, ErrorCode } from "../errors.ts";
 
 export interface Failure {
-  readonly code: Extract<ErrorCode, "DATABASE_UNAVAILABLE" | "INTERNAL" | "OUTCOME_UNKNOWN">;
+  readonly code: Extract<
+    ErrorCode,
+    "DATABASE_UNAVAILABLE" | "ACCOUNT_LOCKED" | "INTERNAL" | "OUTCOME_UNKNOWN"
+  >;
   readonly applied: Applied;
   readonly message: string;
 }
 
 /** What is known of a statement that had been sent. One that had not has changed nothing. */
 interface Row {
-  readonly code: "DATABASE_UNAVAILABLE" | "INTERNAL";
+  readonly code: "DATABASE_UNAVAILABLE" | "ACCOUNT_LOCKED" | "INTERNAL";
   readonly applied: Applied;
   /** What happened. Whether anything was changed is added. */
   readonly words: string;
@@ -69,7 +72,11 @@ export const failures: Readonly<Record<string, Row>> = {
   "53300": notNow("The database has no free connection"),
   "53400": notNow("The database has reached a limit of its configuration"),
   "55": notNow("Something in the database is not in the state that the change needs"),
-  "55P03": notNow("An account is locked by another session", "try again later"),
+  // The database is well: who has the lock is to be looked for.
+  "55P03": {
+    ...notNow("An account is locked by another session", "try again later"),
+    code: "ACCOUNT_LOCKED",
+  },
   "57": notNow("The database was interrupted by its operator"),
   "57014": notNow("The database took too long and the statement was cancelled"),
   "57P01": notNow("The database ended the session: it is shutting down, or was told to"),

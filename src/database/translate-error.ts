@@ -56,8 +56,8 @@ function finalState(error: unknown): string {
 
 /**
  * @param sent whether a write had left for the server: if it gave no answer, the outcome is unknown
- * @returns DATABASE_UNAVAILABLE when the server cannot be reached or says "not now", OUTCOME_UNKNOWN, or
- * INTERNAL. `applied` is "unknown" where it was sent and nobody knows.
+ * @returns DATABASE_UNAVAILABLE when the server cannot be reached or says "not now", ACCOUNT_LOCKED,
+ * OUTCOME_UNKNOWN, or INTERNAL. `applied` is "unknown" where it was sent and nobody knows.
  */
 export function translateError(error: unknown, sent = false): BalancectlError {
   if (error instanceof BalancectlError) return error;

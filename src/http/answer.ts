@@ -1,4 +1,5 @@
 /** The envelope that every answer wears, and the one status of each error code. */
+import { STATUS_CODES } from "node:http";
 import type { Response } from "express";
 import {
   type AnswerCode,
@@ -6,6 +7,7 @@ import {
   answerMessages,
   type BalancectlError,
   type ErrorCode,
+  type ErrorDetails,
 } from "../errors.ts";
 import { countUntaken } from "./untaken.ts";
 
@@ -40,6 +42,7 @@ export const statusOf: Readonly<Record<AnswerCode, number>> = {
   OUTCOME_UNKNOWN: 424,
   HEADERS_TOO_LARGE: 431,
   OVERLOADED: 503,
+  ACCOUNT_LOCKED: 503,
   DATABASE_UNAVAILABLE: 503,
   INTERNAL: 500,
 };
@@ -47,6 +50,7 @@ export const statusOf: Readonly<Record<AnswerCode, number>> = {
 /** Seconds after which another try makes sense. */
 const retryAfter: Partial<Record<AnswerCode, string>> = {
   OVERLOADED: "1",
+  ACCOUNT_LOCKED: "1",
   DATABASE_UNAVAILABLE: "1",
 };
 
@@ -74,14 +78,42 @@ export function sendError(
   message: string = answerMessages[code],
   headers: Readonly<Record<string, string>> = {},
   applied?: Applied,
+  details?: ErrorDetails,
 ): void {
   const seconds = retryAfter[code];
-  send(
-    res,
-    statusOf[code],
-    errorBody(code, message, applied),
-    seconds === undefined ? headers : { "Retry-After": seconds, ...headers },
-  );
+  const all = seconds === undefined ? headers : { "Retry-After": seconds, ...headers };
+  if (!wantsProblem(res)) {
+    send(res, statusOf[code], errorBody(code, message, applied, details), all);
+    return;
+  }
+  const body = problemBody(code, message, applied, details);
+  send(res, statusOf[code], body, { ...all, "Content-Type": problemType, Vary: "Accept" });
+}
+
+const problemType = "application/problem+json";
+
+/** Whether the client asks for errors as RFC 9457 has them, beside whatever else it takes. */
+export function wantsProblem(res: Response): boolean {
+  const { accept } = res.req.headers;
+  // Hardly anybody does: most say nothing, or a few letters.
+  if (accept === undefined || accept.length < problemType.length) return false;
+  return accept.split(",").some((range) => asksForProblem.test(range));
+}
+
+/** With a weight that is not 0. */
+const asksForProblem =
+  /^\s*application\/problem\+json\s*(?:;(?!\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)).*)?$/i;
+
+/** What `error` has in the envelope, under the same names. @see https://www.rfc-editor.org/rfc/rfc9457 */
+function problemBody(
+  code: AnswerCode,
+  message: string,
+  applied: Applied | undefined,
+  details: ErrorDetails | undefined,
+): string {
+  const status = statusOf[code];
+  const about = { type: "about:blank", title: STATUS_CODES[status], status, detail: message };
+  return JSON.stringify({ ...about, code, applied, details });
 }
 
 /**
@@ -97,7 +129,8 @@ export function sendFailure(res: Response, error: BalancectlError): void {
   const message =
     code === error.code && code !== "INTERNAL" ? error.message : faultText(code, applied);
   const mayRepeat = code === "OUTCOME_UNKNOWN" && headers["idempotency-key"] !== undefined;
-  sendError(res, code, message, mayRepeat ? { "Retry-After": "1" } : {}, applied);
+  const more = mayRepeat ? { "Retry-After": "1" } : {};
+  sendError(res, code, message, more, applied, error.details);
 }
 
 function faultText(code: AnswerCode, applied: Applied | undefined): string {
@@ -112,8 +145,9 @@ export function errorBody(
   code: AnswerCode,
   message: string = answerMessages[code],
   applied?: Applied,
+  details?: ErrorDetails,
 ): string {
-  return JSON.stringify({ success: false, error: { code, message, applied } });
+  return JSON.stringify({ success: false, error: { code, message, applied, details } });
 }
 
 /**

@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { BalancectlError } from "../errors.ts";
 import { parseExactJson } from "../ledger/exact-json.ts";
+import { whereNotJson } from "../ledger/json-problem.ts";
 
 /**
  * Reads a request's body as JSON: what it needs for one small document and no more (Express's own
@@ -77,13 +78,15 @@ function parse(body: Buffer): unknown {
     throw new BalancectlError("INVALID_JSON", "The request body is empty; it must be JSON");
   }
   if (!isUtf8(body)) throw new BalancectlError("INVALID_JSON", "The request body is not UTF-8");
+  const decoded = body.toString("utf8");
+  // Some editors and libraries begin with the mark of the encoding.
+  const text = decoded.startsWith("\ufeff") ? decoded.slice(1) : decoded;
   try {
-    const text = body.toString("utf8");
-    // Some editors and libraries begin with the mark of the encoding.
-    return parseExactJson(text.startsWith("\ufeff") ? text.slice(1) : text, "body");
+    return parseExactJson(text, "body");
   } catch (error) {
     if (error instanceof BalancectlError) throw error;
-    throw new BalancectlError("INVALID_JSON", undefined, { cause: error });
+    const details = { position: whereNotJson(text) };
+    throw new BalancectlError("INVALID_JSON", undefined, { cause: error, details });
   }
 }
 

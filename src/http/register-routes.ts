@@ -3,11 +3,20 @@ import type { Express, Request, RequestHandler, Response } from "express";
 import { z } from "zod";
 import { anonymous, type Caller } from "../access/caller.ts";
 import { parseRequest } from "../ledger/fields.ts";
+import { refusalDetails } from "../ledger/refusal.ts";
 import { type Admit, isForOthers } from "./admit.ts";
-import { sendBare, sendData, sendError, sendWithoutBody } from "./answer.ts";
+import { sendBare, sendData, sendError, sendWithoutBody, wantsProblem } from "./answer.ts";
 import { idempotencyKey, ifMatchVersion, refuseOtherConditions } from "./headers.ts";
 import { readJsonBody, readOptionalJsonBody } from "./json-body.ts";
-import type { AnyAnswer, Api, Conditions, Method, Route, RouteTimer } from "./route.ts";
+import type {
+  AnyAnswer,
+  Api,
+  Conditions,
+  Method,
+  RefusedAnswer,
+  Route,
+  RouteTimer,
+} from "./route.ts";
 import { time } from "./timed.ts";
 import { requireRoom } from "./untaken.ts";
 
@@ -116,13 +125,29 @@ function conditionsOf(
 /** The one place from which routes answer; what is thrown goes to the application's error handler. */
 function respond(res: Response, answer: AnyAnswer): void {
   const replayed = answer.replayed ? { "Idempotent-Replayed": "true" } : undefined;
-  if ("code" in answer) sendError(res, answer.code, answer.message, replayed);
-  else {
+  if ("code" in answer) {
+    const { code, message } = answer;
+    sendError(res, code, message, replayed, undefined, detailsOf(res, answer));
+  } else {
     const headers = replayed ? { ...replayed, ...answer.headers } : answer.headers;
     if (answer.data === null) sendWithoutBody(res, answer.status, headers);
     else if (answer.bare) sendBare(res, answer.data, headers);
     else sendData(res, answer.data, answer.status, headers);
   }
+}
+
+/**
+ * The refusal that most get, of a plain change of a balance, is to the letter what it always was. Who asks for problems,
+ * for a bound or for a version expects more.
+ */
+function detailsOf(res: Response, { outcome, operation }: RefusedAnswer) {
+  if (outcome === undefined || operation === undefined) return undefined;
+  const isPlain =
+    outcome.refusal === "INSUFFICIENT_FUNDS" &&
+    operation.kind === "adjustment" &&
+    operation.minBalance === undefined &&
+    operation.ifVersion === undefined;
+  return isPlain && !wantsProblem(res) ? undefined : refusalDetails(outcome, operation);
 }
 
 function methodNotAllowed(routes: readonly Route[], admit: Admit): RequestHandler {

@@ -143,6 +143,9 @@ export interface RefusedAnswer {
   readonly code: AnswerCode;
   readonly message: string;
   readonly replayed?: boolean;
+  /** What the ledger said, and to what: details are made of it where they are shown. */
+  readonly outcome?: Refused;
+  readonly operation?: Operation;
 }
 
 export type AnyAnswer = Answer | RefusedAnswer;
@@ -154,7 +157,7 @@ export function refused(code: AnswerCode, message: string = answerMessages[code]
 /** What the ledger said no to. */
 export function refusedBy(outcome: Refused, operation: Operation): RefusedAnswer {
   const { code, message } = explainRefusal(outcome, operation);
-  return { code, message, replayed: outcome.replayed };
+  return { code, message, replayed: outcome.replayed, outcome, operation };
 }
 
 /** What a change carries in its body, with what its headers ask for. */

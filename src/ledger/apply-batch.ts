@@ -39,7 +39,7 @@ export interface BatchSettings {
 
 /**
  * Applies the operations in order and returns an outcome for each, after the commit.
- * @throws BalancectlError DATABASE_UNAVAILABLE, OUTCOME_UNKNOWN or INTERNAL; `applied` says what became of it
+ * @throws BalancectlError DATABASE_UNAVAILABLE, ACCOUNT_LOCKED, OUTCOME_UNKNOWN or INTERNAL; `applied` says what became of it
  */
 export async function applyBatch(
   writer: Writer,

@@ -1,5 +1,5 @@
 /** JSON that says one thing: what JSON.parse reads differently from what was written is refused. */
-import { BalancectlError } from "../errors.ts";
+import { invalidRequest } from "../errors.ts";
 import { printable } from "../printable.ts";
 
 /**
@@ -43,7 +43,7 @@ function examine(text: string, where: string): void {
       while (isOfNumber(text.charCodeAt(at + 1))) at += 1;
       // As long as a double is sure to keep. In "true" there is an e.
       if (at - start >= 15 || /[.eE]/.test(text.slice(start, at + 1))) {
-        requireExact(text.slice(start, at + 1), field);
+        requireExact(text.slice(start, at + 1), field, where);
       }
     }
   }
@@ -61,10 +61,10 @@ function endOfString(text: string, start: number): number {
 function addKey(keys: Set<string>, written: string, where: string): string {
   const key: string = written.includes("\\") ? JSON.parse(written) : written.slice(1, -1);
   if (keys.has(key)) {
-    throw new BalancectlError(
-      "INVALID_REQUEST",
-      `${where} has the field ${printable(JSON.stringify(clip(key)))} twice`,
-    );
+    const field = clip(key);
+    throw invalidRequest(`${where} has the field ${printable(JSON.stringify(field))} twice`, [
+      { in: where, field: printable(field), rule: "must be there once" },
+    ]);
   }
   keys.add(key);
   return key;
@@ -86,14 +86,14 @@ function isOfNumber(code: number): boolean {
   );
 }
 
-function requireExact(literal: string, field: string): void {
+function requireExact(literal: string, field: string, where: string): void {
   const read = Number(literal);
   // A fraction stays a fraction, and what is beyond all numbers is no number to anybody.
   if (!Number.isInteger(read) || decimal(literal) === decimal(String(read))) return;
-  throw new BalancectlError(
-    "INVALID_REQUEST",
-    `${clip(field)} must be a number that can be kept exactly: ${clip(literal)} would become ${read}`,
-  );
+  const rule = "must be a number that can be kept exactly";
+  throw invalidRequest(`${clip(field)} ${rule}: ${clip(literal)} would become ${read}`, [
+    { in: where, field: printable(clip(field)), rule },
+  ]);
 }
 
 /** One spelling for one value: its digits without zeros at either end, and how often ten is in it. */

@@ -1,6 +1,6 @@
 /** What requests may say. Schemas are data: they validate here and can describe the API elsewhere. */
 import { z } from "zod";
-import { BalancectlError } from "../errors.ts";
+import { invalidRequest, type Problem } from "../errors.ts";
 import { holdSecondsMax } from "../limits.ts";
 import { printable } from "../printable.ts";
 import { balanceMax } from "./operation.ts";
@@ -115,10 +115,8 @@ export const writeFields = {
 export function parseIdempotencyKey(value: string, name: string): string {
   const key = /^".*"$/.test(value) ? value.slice(1, -1) : value;
   if (/^[\x21-\x7e]{1,255}$/.test(key)) return key;
-  throw new BalancectlError(
-    "INVALID_REQUEST",
-    `${name} must be 1 to 255 visible ASCII characters without spaces`,
-  );
+  const rule = "must be 1 to 255 visible ASCII characters without spaces";
+  throw invalidRequest(`${name} ${rule}`, [problemIn(name, "", rule)]);
 }
 
 /** Where a schema has no words of its own, zod's are for programmers. */
@@ -159,7 +157,24 @@ export function parseRequest<T>(schema: z.ZodType<T>, value: unknown, where: str
     if (given === undefined) return `${path} is missing: it ${rule}`;
     return `${path} ${rule} (it is ${shown(given)})`;
   });
-  throw new BalancectlError("INVALID_REQUEST", problems.join("; "));
+  const each = result.error.issues.flatMap((issue) => problemsOf(issue, where));
+  throw invalidRequest(problems.join("; "), each);
+}
+
+/** Fields that are not known are one issue: each is a problem, up to as many as anybody reads. */
+function problemsOf(issue: z.core.$ZodIssue, where: string): Problem[] {
+  const path = issue.path.map(String);
+  if (issue.code !== "unrecognized_keys") {
+    return [problemIn(where, path.join("."), wordsOf(issue))];
+  }
+  const keys = issue.keys.slice(0, 20).map(clip);
+  return keys.map((key) => problemIn(where, [...path, key].join("."), "is not known here"));
+}
+
+/** @param where "body", "query", a header's name, or "path: " and the parameter's name */
+function problemIn(where: string, path: string, rule: string): Problem {
+  const [place = "", name = path] = where.split(": ");
+  return { in: place, field: name, rule };
 }
 
 function at(value: unknown, path: readonly PropertyKey[]): unknown {

@@ -3,7 +3,7 @@
  * that the same request has the same idempotency fingerprint wherever it comes from.
  */
 import { createHash } from "node:crypto";
-import { BalancectlError } from "../errors.ts";
+import { invalidRequest, type Problem } from "../errors.ts";
 import type {
   AdjustmentOperation,
   CaptureOperation,
@@ -53,7 +53,7 @@ export function opening(
  */
 export function transfer(request: TransferRequest, options: WriteOptions = {}): TransferOperation {
   const { from, to, amount, id = uuidV7() } = request;
-  if (from === to) throw new BalancectlError("INVALID_REQUEST", `${paysOneself} (it is ${to})`);
+  if (from === to) throw invalidRequest(`to ${paysOneself} (it is ${to})`, [ownPayer("to")]);
   return operation(
     { kind: "transfer", userId: from, toUserId: to, amount, operationId: id },
     [from, to, amount],
@@ -61,7 +61,11 @@ export function transfer(request: TransferRequest, options: WriteOptions = {}): 
   );
 }
 
-const paysOneself = "to must not be the user who pays";
+const paysOneself = "must not be the user who pays";
+
+function ownPayer(field: string): Problem {
+  return { in: "body", field, rule: paysOneself };
+}
 
 export interface TransferRequest extends TransferLeg {
   readonly id?: string;
@@ -85,9 +89,13 @@ export function transferBatch(
   options: Omit<WriteOptions, "reference" | "metadata" | "minBalance"> = {},
 ): TransferOperation {
   const own = legs.flatMap(({ from, to }, index) =>
-    from === to ? [`transfers.${index}.${paysOneself} (it is ${to})`] : [],
+    from === to ? [{ field: `transfers.${index}.to`, to }] : [],
   );
-  if (own.length > 0) throw new BalancectlError("INVALID_REQUEST", own.join("; "));
+  if (own.length > 0) {
+    const said = own.map(({ field, to }) => `${field} ${paysOneself} (it is ${to})`);
+    const problems = own.map(({ field }) => ownPayer(field));
+    throw invalidRequest(said.join("; "), problems);
+  }
   const id = uuidV7();
   const { actor } = options;
   const [first, ...rest] = legs.map((leg, index) =>
@@ -125,10 +133,8 @@ export interface CaptureRequest {
 export function capture(request: CaptureRequest, options: WriteOptions = {}): CaptureOperation {
   const { userId, holdId, amount, to } = request;
   if (to === userId) {
-    throw new BalancectlError(
-      "INVALID_REQUEST",
-      `${paysOneself}; void the hold to give the money back`,
-    );
+    const said = `to ${paysOneself}; void the hold to give the money back`;
+    throw invalidRequest(said, [ownPayer("to")]);
   }
   return operation(
     { kind: "capture", userId, toUserId: to, amount: amount ?? null, operationId: holdId },

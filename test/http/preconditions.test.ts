@@ -12,6 +12,7 @@ const api = createApiClient(server.url);
 
 const changed = "The user has changed since: the version is not the one that If-Match names";
 const insufficient = "Insufficient funds for this operation";
+const tooLittle = "Less than minBalance would be left";
 
 let user = 0;
 let payee = 0;
@@ -203,7 +204,7 @@ describe("minBalance", () => {
       const before = await tables.fingerprint();
       for (const minBalance of [left + 1, Number.MAX_SAFE_INTEGER]) {
         const answer = await send({}, { minBalance });
-        expectError(answer, "INSUFFICIENT_FUNDS", told(what, insufficient));
+        expectError(answer, "INSUFFICIENT_FUNDS", told(what, tooLittle));
       }
       expect(await tables.fingerprint()).toBe(before);
     },
@@ -211,7 +212,7 @@ describe("minBalance", () => {
 
   test("a deposit that leaves less than the floor is refused as well", async () => {
     const put = (body: object) => api.put(`/api/users/${user}/balance`, body);
-    expectError(await put({ amount: 5, minBalance: 56 }), "INSUFFICIENT_FUNDS", insufficient);
+    expectError(await put({ amount: 5, minBalance: 56 }), "INSUFFICIENT_FUNDS", tooLittle);
     expect((await put({ amount: 5, minBalance: 55 })).status).toBe(200);
   });
 

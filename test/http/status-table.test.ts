@@ -40,6 +40,7 @@ const answers: Record<AnswerCode, [status: number, exitCode: number]> = {
   HEADERS_TOO_LARGE: [431, 1],
   INTERNAL: [500, 1],
   OVERLOADED: [503, 1],
+  ACCOUNT_LOCKED: [503, 1],
   DATABASE_UNAVAILABLE: [503, 1],
 };
 
@@ -77,6 +78,7 @@ test.each(Object.entries(local))("%s ends the program with %i", (code, exit) => 
 test("a status below 500 is never given to what is nobody's fault but ours", () => {
   const faults = Object.entries(statusOf).filter(([, status]) => status >= 500);
   expect(faults.map(([code]) => code).sort()).toEqual([
+    "ACCOUNT_LOCKED",
     "DATABASE_UNAVAILABLE",
     "INTERNAL",
     "OVERLOADED",

@@ -6,7 +6,7 @@ import { change, databaseError, driven, states, turn } from "../support/driven-c
 vi.setConfig({ testTimeout: 5_000 });
 
 describe("accounts that another session has locked", () => {
-  const unavailable = ["DATABASE_UNAVAILABLE"];
+  const unavailable = ["ACCOUNT_LOCKED"];
 
   test("are passed by: the rest of the batch is answered, and they wait in a lane of their own", async () => {
     const { submit, batch, unseen } = driven();

@@ -46,7 +46,7 @@ test("longer than the lock timeout: refused, with nothing changed, until the loc
   const [user = 0, other = 0] = users;
   const held = await lockUser(databaseUrl, user);
   const refused = {
-    code: "DATABASE_UNAVAILABLE",
+    code: "ACCOUNT_LOCKED",
     message: "An account is locked by another session; nothing was changed, try again later",
   };
   const legs = [

@@ -28,7 +28,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
     servers: [{ url: "/" }],
     paths,
     components: {
-      schemas: { Failure: failure },
+      schemas: { Failure: failure, Problem: problem },
       securitySchemes: { token: { type: "http", scheme: "bearer", description: aboutTokens } },
     },
   };
@@ -120,6 +120,12 @@ function failuresOf(route: Route): Json {
               properties: { error: { properties: { code: { enum: codes } } } },
             },
           },
+          "application/problem+json": {
+            schema: {
+              allOf: [{ $ref: "#/components/schemas/Problem" }],
+              properties: { code: { enum: codes } },
+            },
+          },
         },
       },
     ]),
@@ -133,6 +139,7 @@ function codesOf({ scope, method, refusals, body }: Route): Set<AnswerCode> {
     ...refusals,
     ...(["INVALID_REQUEST", "FORBIDDEN_ORIGIN", "FORBIDDEN_HOST", "HEADERS_TOO_LARGE"] as const),
     ...(["REQUEST_TIMEOUT", "INTERNAL", "OVERLOADED", "DATABASE_UNAVAILABLE"] as const),
+    "ACCOUNT_LOCKED",
     ...(scope === "public" ? [] : (["UNAUTHORIZED", "FORBIDDEN", "RATE_LIMITED"] as const)),
     ...(isChange ? (["IDEMPOTENCY_KEY_REQUIRED", "OUTCOME_UNKNOWN"] as const) : []),
     ...(body ? (["INVALID_JSON", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"] as const) : []),
@@ -145,6 +152,63 @@ function schemaOf(schema: z.ZodType, io: "input" | "output"): Json {
   return json;
 }
 
+const details = {
+  type: "object",
+  description: "For programs, by code; a plain change of a balance that is refused has none",
+  properties: {
+    problems: {
+      type: "array",
+      description: "INVALID_REQUEST: each thing that is wrong",
+      items: {
+        type: "object",
+        properties: {
+          in: { type: "string", description: "body, query, path or a header" },
+          field: { type: "string", description: "Like transfers.3.amount" },
+          rule: { type: "string" },
+        },
+        required: ["in", "field", "rule"],
+      },
+    },
+    position: {
+      type: "object",
+      description: "INVALID_JSON: where it cannot be read",
+      properties: {
+        offset: { type: "integer" },
+        line: { type: "integer" },
+        column: { type: "integer" },
+      },
+      required: ["offset", "line", "column"],
+    },
+    rule: { enum: ["balance", "minBalance"], description: "Which bound it would go below" },
+    balance: { type: "integer" },
+    needed: { type: "integer", description: "What the balance must be at least" },
+    version: { type: "integer" },
+    leg: { type: "integer", description: "Of a batch: the index of the transfer" },
+    userId: { type: "integer", description: "Who is not there, or is there already" },
+    state: { type: "string", description: "How the hold ended" },
+  },
+};
+
+const applied = {
+  enum: ["no", "unknown"],
+  description: "Of a change that failed: whether it was made",
+};
+
+/** For who takes application/problem+json: the same, as RFC 9457 has it. */
+const problem = {
+  type: "object",
+  properties: {
+    type: { const: "about:blank" },
+    title: { type: "string" },
+    status: { type: "integer" },
+    detail: { type: "string", description: "For people: what was wrong, and what to do" },
+    code: { type: "string" },
+    applied,
+    details,
+  },
+  required: ["type", "title", "status", "detail", "code"],
+};
+
 const failure = {
   type: "object",
   properties: {
@@ -154,10 +218,8 @@ const failure = {
       properties: {
         code: { type: "string" },
         message: { type: "string", description: "For people: what was wrong, and what to do" },
-        applied: {
-          enum: ["no", "unknown"],
-          description: "Of a change that failed: whether it was made",
-        },
+        applied,
+        details,
       },
       required: ["code", "message"],
     },

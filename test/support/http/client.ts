@@ -9,7 +9,11 @@ import { expectDescribed } from "./described.ts";
 export interface Answer<T = unknown> {
   readonly status: number;
   readonly headers: Headers;
-  readonly body: { success: boolean; data?: T; error?: { code: string; message: string } };
+  readonly body: {
+    success: boolean;
+    data?: T;
+    error?: { code: string; message: string; details?: unknown };
+  };
 }
 
 /** As simple as curl. */
@@ -114,12 +118,18 @@ export function createApiClient(url: string): ApiClient {
   };
 }
 
-/** The whole of an error's answer. */
+/** The whole of an error's answer but its details, which details.test.ts is about. */
 export function expectError(answer: Answer, code: keyof typeof statusOf, message: string): void {
-  expect({ status: answer.status, body: answer.body }).toEqual({
+  expect({ status: answer.status, body: withoutDetails(answer.body) }).toEqual({
     status: statusOf[code],
     body: { success: false, error: { code, message } },
   });
+}
+
+export function withoutDetails(body: Answer["body"]): Answer["body"] {
+  if (body.error === undefined) return body;
+  const { details: _, ...error } = body.error;
+  return { ...body, error };
 }
 
 /** A UUID of version 7 whose last four digits number the legs of a batch. */

@@ -4,12 +4,31 @@ import { statusOf } from "../../../src/http/answer.ts";
 import type { Route } from "../../../src/http/route.ts";
 import { routes } from "../../../src/http/routes/all.ts";
 
+const problem = z.strictObject({ in: z.string(), field: z.string(), rule: z.string() });
+const index = z.int().min(0);
+
+const details = z
+  .strictObject({
+    problems: z.array(problem).min(1),
+    position: z.strictObject({ offset: index, line: index, column: index }),
+    rule: z.enum(["balance", "minBalance"]),
+    balance: index,
+    needed: index,
+    version: index,
+    leg: index,
+    userId: index,
+    state: z.string(),
+  })
+  .partial()
+  .optional();
+
 const failure = z.strictObject({
   success: z.literal(false),
   error: z.strictObject({
     code: z.enum(Object.keys(statusOf)),
     message: z.string(),
     applied: z.enum(["no", "unknown"]).optional(),
+    details,
   }),
 });
 
