@@ -92,7 +92,7 @@ function answering(
       ...{ params: values, query: queryOf(req), body, headers: req.headers, caller },
       conditions: isChange ? conditionsOf(req, creates, caller) : undefined,
     };
-    respond(res, await route.handle(request, api));
+    respond(res, await route.handle(request, api), route.document !== undefined);
   };
 }
 
@@ -123,7 +123,7 @@ function conditionsOf(
 }
 
 /** The one place from which routes answer; what is thrown goes to the application's error handler. */
-function respond(res: Response, answer: AnyAnswer): void {
+function respond(res: Response, answer: AnyAnswer, isDocument: boolean): void {
   const replayed = answer.replayed ? { "Idempotent-Replayed": "true" } : undefined;
   if ("code" in answer) {
     const { code, message } = answer;
@@ -131,7 +131,7 @@ function respond(res: Response, answer: AnyAnswer): void {
   } else {
     const headers = replayed ? { ...replayed, ...answer.headers } : answer.headers;
     if (answer.data === null) sendWithoutBody(res, answer.status, headers);
-    else if (answer.bare) sendBare(res, answer.data, headers);
+    else if (isDocument) sendBare(res, answer.data, headers);
     else sendData(res, answer.data, answer.status, headers);
   }
 }

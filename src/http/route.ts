@@ -62,6 +62,8 @@ export interface RouteDefinition<
   readonly bodyIsOptional?: boolean;
   /** What it makes must not exist, whatever the headers say: If-None-Match: * asks for no more. */
   readonly creates?: boolean;
+  /** Its answer is no envelope but a document of this media type. */
+  readonly document?: "application/json" | "text/plain";
   /** What answers carry, by status; null where they carry nothing. */
   readonly answers: Answers;
   /** What it may refuse for reasons of its own, beside what any route may. */
@@ -115,8 +117,6 @@ export interface Answer<Status extends number = number, Data = unknown> {
   readonly status: Status;
   readonly data: Data;
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** It goes out as it is, without the envelope. */
-  readonly bare?: boolean;
   /** An idempotency key had the answer; a header says so. */
   readonly replayed?: boolean;
 }

@@ -62,6 +62,7 @@ test("an answer says what it is and nothing about what made it", async () => {
   expect([...headers.keys()].sort()).toEqual([
     ...["cache-control", "connection", "content-length", "content-type"],
     ...["cross-origin-resource-policy", "date", "etag", "keep-alive", "x-content-type-options"],
+    "x-request-id",
   ]);
   expect(headers.get("content-type")).toBe("application/json; charset=utf-8");
   expect(headers.get("content-length")).toBe(String(Buffer.byteLength(text)));

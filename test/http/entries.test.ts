@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { adjustment } from "../../src/ledger/request.ts";
 import { createClock } from "../support/clock.ts";
 import { createTestDatabase } from "../support/database/database.ts";
-import { exchange } from "../support/http/client.ts";
+import { exchange, withoutDetails } from "../support/http/client.ts";
 import { serveInProcess } from "../support/server/in-process.ts";
 
 interface Entry {
@@ -69,7 +69,8 @@ async function follow(query: string): Promise<number[][]> {
 
 async function expectRefused(query: string, message: string, id = userId): Promise<void> {
   const { status, body } = await page(query, id);
-  expect([query, status, body.error]).toEqual([query, 400, { code: "INVALID_REQUEST", message }]);
+  const { error } = withoutDetails(body);
+  expect([query, status, error]).toEqual([query, 400, { code: "INVALID_REQUEST", message }]);
 }
 
 describe("pages", () => {

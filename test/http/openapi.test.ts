@@ -39,6 +39,10 @@ test("has each route, with what it takes and gives", () => {
       `${name} ${method.toLowerCase()} ${path.replace(/:(\w+)/g, "{$1}")}`,
   );
   expect(operations.sort()).toEqual(expected.sort());
+  const metrics = document.paths["/metrics"]?.["get"] as Operation;
+  expect(metrics.responses["200"]?.content).toEqual({
+    "text/plain": { schema: { type: "string" } },
+  });
   const adjust = document.paths["/api/users/{userId}/balance"]?.["put"] as Operation;
   expect(adjust.parameters.map(({ name }) => name)).toEqual([
     "userId",

@@ -75,22 +75,30 @@ function queryParameters({ query }: Route): Json[] {
 /** What each answer carries, in the envelope that all wear. */
 function answersOf(route: Route): Json {
   const answers = Object.entries(route.answers).map(([status, data]) => {
-    const schema = data && {
-      type: "object",
-      properties: { success: { const: true }, data: schemaOf(data, "output") },
-      required: ["success", "data"],
-      additionalProperties: false,
+    const content = data && {
+      [route.document ?? "application/json"]: {
+        schema: route.document === undefined ? enveloped(data) : schemaOf(data, "output"),
+      },
     };
     return [
       status,
       {
         description: descriptions[Number(status)] ?? "Done",
         headers: answerHeaders(route, Number(status)),
-        ...(schema && { content: { "application/json": { schema } } }),
+        ...(content && { content }),
       },
     ];
   });
   return Object.fromEntries(answers);
+}
+
+function enveloped(data: z.ZodType): Json {
+  return {
+    type: "object",
+    properties: { success: { const: true }, data: schemaOf(data, "output") },
+    required: ["success", "data"],
+    additionalProperties: false,
+  };
 }
 
 const descriptions: Readonly<Record<number, string>> = {

@@ -8,10 +8,11 @@ export const getMetrics = route({
   method: "GET",
   path: "/metrics",
   scope: "read",
+  document: "text/plain",
   answers: { 200: z.string() },
   refusals: [],
   handle: async (_request, { metrics }) =>
-    ok(await metrics(), { bare: true, headers: { "Content-Type": textForm } }),
+    ok(await metrics(), { headers: { "Content-Type": textForm } }),
 });
 
 const textForm = "text/plain; version=0.0.4; charset=utf-8";

@@ -8,7 +8,8 @@ export const getOpenApi = route({
   method: "GET",
   path: "/openapi.json",
   scope: "public",
+  document: "application/json",
   answers: { 200: z.record(z.string(), z.unknown()) },
   refusals: [],
-  handle: async (_request, { describe }) => ok(describe(), { bare: true }),
+  handle: async (_request, { describe }) => ok(describe()),
 });

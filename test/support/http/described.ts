@@ -51,10 +51,12 @@ export function expectDescribed(method: string, path: string, status: number, bo
     }
     return;
   }
+  // A test's own application has routes of its own.
+  if (found === undefined && !bare.startsWith("/api/")) return;
   if (found === undefined) throw new Error(`${method} ${path}: answered ${status}, by no route`);
   const data = found.route.answers[status];
   if (data === undefined) throw new Error(`${method} ${path}: ${status} is not described`);
-  if (data === null || found.route.name === "openapi.get") return;
+  if (data === null || found.route.document !== undefined) return;
   z.strictObject({ success: z.literal(true), data }).parse(body);
 }
 
