@@ -160,6 +160,7 @@ describe("between two writes", () => {
     expect((await end(third.id, "void")).error).toEqual({
       code: "HOLD_CLOSED",
       message: "The hold is expired",
+      details: { state: "expired" },
     });
   });
 
@@ -297,7 +298,7 @@ describe("expiry against capture and void", () => {
       const { status, error } = await end(id, how);
       expect([status, error]).toEqual([
         409,
-        { code: "HOLD_CLOSED", message: "The hold is expired" },
+        { code: "HOLD_CLOSED", message: "The hold is expired", details: { state: "expired" } },
       ]);
       expect((await call("GET", "")).data).toEqual({ id: user, balance: 100 });
     },
