@@ -18,7 +18,7 @@ test.each(Object.keys(failures))("%s says what became of the change", (state) =>
   expect(sent.message).toMatch(sent.applied === "no" ? nothing : unknown);
   expect(sent.code === "OUTCOME_UNKNOWN").toBe(sent.applied === "unknown");
   expect(failureOf({ ...byPostgres, code }, false)).toMatchObject({
-    ...{ code: "DATABASE_UNAVAILABLE", applied: "no" },
+    ...{ code: state === "55P03" ? "ACCOUNT_LOCKED" : "DATABASE_UNAVAILABLE", applied: "no" },
     message: expect.stringMatching(nothing),
   });
 });

@@ -205,8 +205,18 @@ function refusal(model: Model, write: Write, verdict: Verdict): ApiAnswer {
     USER_EXISTS: `User ${whom} exists already`,
     HOLD_CLOSED: `The hold is ${model.holds.get(write.holdId ?? "")?.state}`,
   };
-  const message = prefix + (about[reason as string] ?? text);
+  const words = keepsTooLittle(write, verdict) ? "Less than minBalance would be left" : text;
+  const message = prefix + (about[reason as string] ?? words);
   return { status, body: { success: false, error: { code, message } } };
+}
+
+/** There was enough, and less than minBalance would be left; of a batch it is known of the first transfer alone. */
+function keepsTooLittle({ kind, body }: Write, { refusal, refusedLeg, balance }: Verdict): boolean {
+  const asked = refusedLeg === null ? body : refusedLeg === 1 ? body.transfers?.[0] : undefined;
+  if (refusal !== "INSUFFICIENT_FUNDS" || asked?.minBalance === undefined) return false;
+  const amount = asked.amount ?? 0;
+  const cost = kind === "adjustment" ? -amount : kind === "capture" ? 0 : amount;
+  return balance !== null && balance >= cost;
 }
 
 /** The order of keys in an object means nothing. */
