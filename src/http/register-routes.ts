@@ -89,7 +89,11 @@ function answering(
     const body = bodySchema && parseRequest(bodySchema, await readBody(req, bodyBytesMax), "body");
     if (typeof concerns === "function" && refuseForOthers(res, caller, concerns(body))) return;
     const request = {
-      ...{ params: values, query: queryOf(req), body, headers: req.headers, caller },
+      params: values,
+      query: queryOf(req),
+      body,
+      headers: req.headers,
+      caller,
       conditions: isChange ? conditionsOf(req, creates, caller) : undefined,
     };
     respond(res, await route.handle(request, api), route.document !== undefined);
